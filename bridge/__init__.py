@@ -1,0 +1,1 @@
+"""What should *happen next*: reads both sides, decides, writes, remembers, and runs as a service."""

@@ -1,0 +1,1 @@
+"""Feishu and Lark calendars (Calendar v4 API) through the official SDK."""

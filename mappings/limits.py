@@ -1,0 +1,56 @@
+"""What a target can hold, as plain facts, so that projection needs no provider's name."""
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from mappings.model import Busy, Freq, Visibility
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RuleLimits:
+    """Which recurrence rules a target takes as they are (RFC 5545 part names).
+
+    `parts` are the BY parts it understands, `rdates` whether extra dates may stand on a series.
+    """
+
+    freqs: frozenset[Freq] = frozenset({Freq.DAILY, Freq.WEEKLY, Freq.MONTHLY, Freq.YEARLY})
+    parts: frozenset[str] = frozenset(
+        {"BYMONTH", "BYWEEKNO", "BYYEARDAY", "BYMONTHDAY", "BYDAY", "BYSETPOS"}
+    )
+    rdates: bool = True
+    max_interval: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TargetLimits:
+    """A provider's limits for one event. Lengths are characters, None = no known limit.
+
+    `palette` maps the provider's colour name to `#rrggbb`; empty = colours are free or, with
+    `colors` False, not held at all. `reminder_range` is minutes before the start (low, high).
+    `marks` = the side can keep an invisible private mark on an event.
+    """
+
+    title_length: int | None = None
+    description_length: int | None = None
+    location_length: int | None = None
+    html: bool = True
+    address: bool = True
+    coordinates: bool = True
+    colors: bool = True
+    palette: tuple[tuple[str, str], ...] = ()
+    reminders: int | None = None
+    reminder_range: tuple[int, int] = (-20160, 20160)
+    default_reminders: bool = True
+    visibilities: frozenset[Visibility] = frozenset(Visibility)
+    busy: frozenset[Busy] = frozenset({Busy.BUSY, Busy.FREE})
+    statuses: bool = True
+    meeting_url: bool = False
+    attachments: bool = False
+    responses: bool = False
+    end_zone: bool = True
+    zero_duration: bool = False
+    earliest: datetime | None = None
+    latest: datetime | None = None
+    max_duration: timedelta | None = None
+    rules: RuleLimits = field(default_factory=RuleLimits)
+    marks: bool = False
