@@ -1,1 +1,1 @@
-"""What should *happen next*: reads both sides, decides, writes, remembers, and runs as a service."""
+"""What should *happen next*: reads both sides, decides, writes, remembers, runs as a service."""

@@ -1,1 +1,1 @@
-"""The contract suite that every connector has to pass; shipped, so that third parties can run it."""
+"""The contract suite that every connector has to pass; shipped, so that others can run it."""

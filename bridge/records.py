@@ -1,0 +1,174 @@
+"""The rows that the bridge remembers, as plain values; `bridge.store` keeps them."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from connectors.contract import Copy
+from mappings.model import Loss
+
+
+class Side(StrEnum):
+    """The two calendars of a link. A is the hub's."""
+
+    A = "a"
+    B = "b"
+
+    @property
+    def other(self) -> "Side":
+        """The opposite side."""
+        return Side.B if self is Side.A else Side.A
+
+
+class LinkState(StrEnum):
+    """Whether a link runs, and if not, who has to act.
+
+    `HELD`: a guard waits for `approve`. `PAUSED`: a person said so. `WAITING`: consent or a
+    right is missing; resumes by itself. `SUSPENDED`: calendar or user is gone. `ENDED`: unlinked
+    or no longer in the config.
+    """
+
+    ACTIVE = "active"
+    HELD = "held"
+    PAUSED = "paused"
+    WAITING = "waiting"
+    SUSPENDED = "suspended"
+    ENDED = "ended"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoint:
+    """One side of a link: connector name in the config, account there, calendar id there."""
+
+    connector: str
+    account: str
+    calendar: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Link:
+    """One link as stored. `uid` is derived from its endpoints alone, so that create keys stay
+    the same when the database is lost. `name` is `user/connector` or what the config says."""
+
+    id: int
+    uid: str
+    name: str
+    user: str
+    a: Endpoint
+    b: Endpoint
+    state: LinkState = LinkState.ACTIVE
+    reason: str = ""
+    policy_digest: str = ""
+
+    def endpoint(self, side: Side) -> Endpoint:
+        """The calendar on that side."""
+        return self.a if side is Side.A else self.b
+
+
+class UnitState(StrEnum):
+    """`LIVE`: kept the same. `PARKED`: waits for a person or for its next attempt. `DONE`:
+    deleted on both sides; the row stays as a tombstone so that a late echo finds it."""
+
+    LIVE = "live"
+    PARKED = "parked"
+    DONE = "done"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unit:
+    """One unit of a link: both shadows, and how it fares.
+
+    `id` is derived from the link and the side and ref where it was first seen. A side's `ref`
+    is None while nothing stands there. `generation` grows when the unit has to be made anew on
+    a side, because providers remember create keys of the dead. `rewrites` counts writes since
+    the last human edit (churn breaker). `retry_at` None while parked = only a person helps.
+    """
+
+    id: str
+    link_id: int
+    state: UnitState = UnitState.LIVE
+    a: Copy | None = None
+    b: Copy | None = None
+    policy_digest: str = ""
+    generation: int = 0
+    losses: tuple[Loss, ...] = ()
+    error_code: str = ""
+    error: str = ""
+    attempts: int = 0
+    retry_at: datetime | None = None
+    rewrites: int = 0
+
+    def copy(self, side: Side) -> Copy | None:
+        """The shadow of that side."""
+        return self.a if side is Side.A else self.b
+
+
+class Op(StrEnum):
+    """What an action does on its side."""
+
+    CREATE = "create"
+    UPDATE = "update"
+    DELETE = "delete"
+    ADOPT = "adopt"
+    PARK = "park"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Intent:
+    """A write that was decided but whose result is not stored yet. Found after a crash, it is
+    looked up before anything else happens to its unit. `desired` is what the side was to hold."""
+
+    id: int
+    link_id: int
+    run_id: int
+    unit_id: str
+    side: Side
+    op: Op
+    key: str
+    desired: Any
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JournalEntry:
+    """One thing that happened, kept for `journal`, `explain` and `undo`.
+
+    `before` and `after` are the unit's content on that side (JSON values as of
+    `mappings.jsonform`), `lost` the values that a conflict overruled.
+    """
+
+    id: int
+    at: datetime
+    run_id: int
+    link_id: int
+    unit_id: str
+    side: Side | None
+    op: str
+    cause: str
+    title: str = ""
+    before: Any = None
+    after: Any = None
+    lost: Any = None
+
+
+class RunKind(StrEnum):
+    """Why a run took place."""
+
+    BACKFILL = "backfill"
+    SYNC = "sync"
+    APPLY = "apply"
+    UNDO = "undo"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """One pass over one link."""
+
+    id: int
+    link_id: int
+    kind: RunKind
+    started: datetime
+    ended: datetime | None = None
+    outcome: str = ""
+    counts: Any = None
