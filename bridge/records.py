@@ -1,6 +1,6 @@
 """The rows that the bridge remembers, as plain values; `bridge.store` keeps them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -79,8 +79,9 @@ class UnitState(StrEnum):
 class Unit:
     """One unit of a link: both shadows, and how it fares.
 
-    `id` is derived from the link and the side and ref where it was first seen. A side's `ref`
-    is None while nothing stands there. `generation` grows when the unit has to be made anew on
+    `id` is derived from the link and the side and ref where it was first seen. `ref_a` and
+    `ref_b` name it on each side, None while nothing stands there; a unit that could not be read
+    has a ref without a shadow. `generation` grows when the unit has to be made anew on
     a side, because providers remember create keys of the dead. `rewrites` counts writes since
     the last human edit (churn breaker). `retry_at` None while parked = only a person helps.
     """
@@ -88,6 +89,8 @@ class Unit:
     id: str
     link_id: int
     state: UnitState = UnitState.LIVE
+    ref_a: str | None = None
+    ref_b: str | None = None
     a: Copy | None = None
     b: Copy | None = None
     policy_digest: str = ""
@@ -102,6 +105,17 @@ class Unit:
     def copy(self, side: Side) -> Copy | None:
         """The shadow of that side."""
         return self.a if side is Side.A else self.b
+
+    def ref(self, side: Side) -> str | None:
+        """The unit's name on that side."""
+        return self.ref_a if side is Side.A else self.ref_b
+
+    def with_copy(self, side: Side, copy: Copy | None) -> "Unit":
+        """The same unit with another shadow (and ref) on that side."""
+        ref = copy.ref if copy else None
+        if side is Side.A:
+            return replace(self, a=copy, ref_a=ref)
+        return replace(self, b=copy, ref_b=ref)
 
 
 class Op(StrEnum):
