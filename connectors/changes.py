@@ -1,0 +1,55 @@
+"""What a side holds after a change: the one place where fragments are put together."""
+
+from dataclasses import replace
+
+from connectors.contract import Copy, Fragment, Member, Whole
+from mappings.model import Event, Key
+
+_OCCURRENCE = "occurrence:"
+
+
+def occurrence_part(key: Key) -> str:
+    """The `Member.part` of the exception that replaces the occurrence `key`."""
+    return f"{_OCCURRENCE}{key}"
+
+
+def apply_change(copy: Copy | None, change: Whole | Fragment) -> Copy | None:
+    """The unit as it is after `change`, if `copy` is how it was last shown.
+
+    A `Whole` stands for itself. A `Fragment` replaces what it names and leaves the rest. None if
+    that is not enough to know the unit: exceptions of a series that was never shown; it must be
+    fetched. Applying a change twice, or again after a newer one of the same listing, does no harm
+    as long as it names the parts as they are now.
+    """
+    if isinstance(change, Whole):
+        return change.copy
+    base = change.main or copy
+    if base is None:
+        return None
+    event = _event(copy.event if copy else None, base.event, change)
+    return replace(base, event=event, members=_members(copy, change, recurring=event.recurring))
+
+
+def _event(shown: Event | None, main: Event, change: Fragment) -> Event:
+    if not main.recurring:
+        return replace(main, overrides=())
+    overrides = dict(shown.overrides_by_key) if shown else {}
+    for key in change.reverted:
+        overrides.pop(key, None)
+    overrides |= {override.key: override for override in change.overrides}
+    return replace(main, overrides=tuple(overrides[key] for key in sorted(overrides)))
+
+
+def _members(copy: Copy | None, change: Fragment, *, recurring: bool) -> tuple[Member, ...]:
+    named = {occurrence_part(key) for key in change.reverted}
+    named |= {occurrence_part(override.key) for override in change.overrides}
+    members = {member.part: member for member in copy.members} if copy else {}
+    for part in named:
+        members.pop(part, None)
+    for source in (change.main.members if change.main else (), change.members):
+        members |= {member.part: member for member in source}
+    return tuple(
+        member
+        for part, member in sorted(members.items())
+        if recurring or not part.startswith(_OCCURRENCE)
+    )
