@@ -1,0 +1,204 @@
+"""The two databases behind the store, and what each needs to be safe.
+
+SQLite: write-ahead log, `synchronous=FULL` (a commit survives a power cut), one write connection
+per process behind a lock and `BEGIN IMMEDIATE`, because writers that wait inside SQLite starve
+each other; readers have connections of their own (sqlite.org, "Write-Ahead Logging",
+"PRAGMA synchronous"). PostgreSQL: psycopg 3, `READ COMMITTED`, one pool.
+"""
+
+import hashlib
+import os
+import sqlite3
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+
+from sqlalchemy import Connection, Engine, NullPool, create_engine, event, select, text
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
+from sqlalchemy.pool import ConnectionPoolEntry
+from sqlalchemy.sql.functions import func
+
+from bridge.store.errors import StoreError
+from bridge.store.filelock import locked_file
+
+_BUSY_MILLISECONDS = 30_000
+
+
+class Database(ABC):
+    """Connections and locks of one database. Thread safe; not to be carried over a fork."""
+
+    def __init__(self, place: str) -> None:
+        self._place = place
+        self._open = threading.local()
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """A connection where each statement sees what is committed."""
+        with self._explained(), self._read_connection() as connection:
+            yield connection
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """One transaction: committed on leaving, rolled back if an exception leaves."""
+        if getattr(self._open, "transaction", False):
+            raise StoreError("this thread has a transaction open already; use that one")
+        self._open.transaction = True
+        try:
+            with self._explained(), self._write_connection() as connection:
+                yield connection
+        finally:
+            self._open.transaction = False
+
+    @abstractmethod
+    def lock(self, *names: str) -> AbstractContextManager[None]:
+        """Held by one thread of one process at a time, everywhere; freed when its holder dies."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Let go of all connections."""
+
+    @abstractmethod
+    def _read_connection(self) -> AbstractContextManager[Connection]: ...
+
+    @abstractmethod
+    def _write_connection(self) -> AbstractContextManager[Connection]: ...
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except DBAPIError as error:
+            raise StoreError(f"database {self._place}: {error.orig}") from error
+        except SQLAlchemyError as error:
+            raise StoreError(f"database {self._place}: {error}") from error
+
+
+def open_database(url: str) -> Database:
+    """The database that `url` names; a missing SQLite file is created, readable by us alone."""
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        raise StoreError(
+            "the database address cannot be read; write sqlite:///PATH or postgresql://HOST/NAME"
+        ) from None
+    match parsed.get_backend_name():
+        case "sqlite":
+            return SqliteDatabase(parsed)
+        case "postgresql" | "postgres":
+            return PostgresqlDatabase(parsed)
+        case other:
+            raise StoreError(f"database {other} is not supported; use sqlite or postgresql")
+
+
+class SqliteDatabase(Database):
+    """One file, for one machine."""
+
+    def __init__(self, url: URL) -> None:
+        if not url.database or url.database == ":memory:":
+            raise StoreError("the SQLite database needs a file: sqlite:///PATH")
+        self._path = Path(url.database).absolute()
+        super().__init__(str(self._path))
+        self._mutex = threading.Lock()
+        url = URL.create("sqlite", database=str(self._path))
+        self._readers = create_engine(url, hide_parameters=True, pool_size=4, max_overflow=-1)
+        self._writer = create_engine(url, hide_parameters=True, pool_size=1, max_overflow=0)
+        for engine in (self._readers, self._writer):
+            event.listen(engine, "connect", _configure_sqlite)
+        event.listen(self._readers, "connect", _forbid_writing)
+        event.listen(self._writer, "begin", _begin_immediate)
+        self._create_file()
+
+    def lock(self, *names: str) -> AbstractContextManager[None]:
+        """A lock file in a folder beside the database."""
+        folder = self._path.with_name(self._path.name + "-locks")
+        folder.mkdir(mode=0o700, exist_ok=True)
+        return locked_file(folder / f"{_name_hash(names).hex()}.lock")
+
+    def close(self) -> None:
+        """Close the file."""
+        self._readers.dispose()
+        self._writer.dispose()
+
+    def _read_connection(self) -> AbstractContextManager[Connection]:
+        return self._readers.connect()
+
+    @contextmanager
+    def _write_connection(self) -> Iterator[Connection]:
+        with self._mutex, self._writer.begin() as connection:
+            yield connection
+
+    def _create_file(self) -> None:
+        try:
+            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            os.close(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600))
+            with self.lock("open"), self._explained(), self._writer.connect() as connection:
+                # Switching to the write-ahead log does not wait for other openers by itself.
+                connection.connection.cursor().execute("PRAGMA journal_mode=WAL")
+        except OSError as error:
+            raise StoreError(f"database {self._path} cannot be opened: {error.strerror}") from error
+
+
+class PostgresqlDatabase(Database):
+    """A server, for one machine or many."""
+
+    def __init__(self, url: URL) -> None:
+        super().__init__(url.render_as_string(hide_password=True))
+        url = url.set(drivername="postgresql+psycopg")
+        try:
+            # Looked at before use: after a restart of the server the pool heals by itself.
+            self._engine = create_engine(
+                url, hide_parameters=True, pool_pre_ping=True, pool_size=8, max_overflow=24
+            )
+            self._lockers = create_engine(
+                url, hide_parameters=True, poolclass=NullPool, isolation_level="AUTOCOMMIT"
+            )
+        except ModuleNotFoundError:
+            raise StoreError(
+                "PostgreSQL needs psycopg; install feishu-calendar-bridge[postgres]"
+            ) from None
+        self._readers: Engine = self._engine.execution_options(isolation_level="AUTOCOMMIT")
+
+    @contextmanager
+    def lock(self, *names: str) -> Iterator[None]:
+        """An advisory lock of a session of its own, so that waiting takes nothing from the pool."""
+        with self._explained(), self._lockers.connect() as connection:
+            schema = connection.scalar(select(func.current_schema()))
+            key = int.from_bytes(_name_hash((str(schema), *names))[:8], signed=True)
+            connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": key})
+            yield
+
+    def close(self) -> None:
+        """Close the pool."""
+        self._engine.dispose()
+        self._lockers.dispose()
+
+    def _read_connection(self) -> AbstractContextManager[Connection]:
+        return self._readers.connect()
+
+    def _write_connection(self) -> AbstractContextManager[Connection]:
+        return self._engine.begin()
+
+
+def _configure_sqlite(connection: sqlite3.Connection, _entry: ConnectionPoolEntry) -> None:
+    connection.isolation_level = None  # transactions begin when we say so
+    for pragma in (
+        f"busy_timeout={_BUSY_MILLISECONDS}",
+        "synchronous=FULL",
+        "foreign_keys=ON",
+    ):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _forbid_writing(connection: sqlite3.Connection, _entry: ConnectionPoolEntry) -> None:
+    connection.execute("PRAGMA query_only=ON")
+
+
+def _begin_immediate(connection: Connection) -> None:
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def _name_hash(names: tuple[str, ...]) -> bytes:
+    return hashlib.blake2b("\0".join(names).encode(), digest_size=16).digest()

@@ -1,0 +1,9 @@
+"""What can go wrong with the database."""
+
+
+class StoreError(Exception):
+    """The database cannot be used as asked. The message says why and what to do, no secret."""
+
+
+class LeaseLostError(StoreError):
+    """Another worker has taken this link over; whatever was to be written must not be."""

@@ -1,0 +1,140 @@
+"""Links, their cursors, and facts about this installation."""
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import fields, replace
+from typing import Any
+
+from sqlalchemy import case, delete, insert, select, update
+
+from bridge.records import Endpoint, Link, LinkState, Side
+from bridge.store.errors import StoreError
+from bridge.store.schema import cursors, links, settings
+from bridge.store.session import Reads, Writes
+from bridge.store.texts import storable
+
+_PARTS = [field.name for field in fields(Endpoint)]
+
+
+class LinkReads(Reads):
+    """Links, cursors and settings to read."""
+
+    def links(self) -> list[Link]:
+        """All links, ended ones too, in the order in which they were first stored."""
+        with self.reading() as connection:
+            rows = connection.execute(select(links).order_by(links.c.id)).mappings()
+            return [_link(row) for row in rows]
+
+    def link(self, name: str) -> Link | None:
+        """The link of that name; of several, the newest that has not ended."""
+        ended = case((links.c.state == LinkState.ENDED, 1), else_=0)
+        query = select(links).where(links.c.name == name).order_by(ended, links.c.id.desc())
+        with self.reading() as connection:
+            row = connection.execute(query.limit(1)).mappings().first()
+        return None if row is None else _link(row)
+
+    def link_by_id(self, link_id: int) -> Link | None:
+        """The link with that number."""
+        with self.reading() as connection:
+            found = connection.execute(select(links).where(links.c.id == link_id))
+            row = found.mappings().first()
+        return None if row is None else _link(row)
+
+    def cursor(self, link_id: int, side: Side) -> str | None:
+        """How far that side was read; None = never, or the cursor was given up."""
+        query = select(cursors.c.cursor).where(
+            cursors.c.link_id == link_id, cursors.c.side == side.value
+        )
+        with self.reading() as connection:
+            return connection.scalar(query)
+
+    def setting(self, name: str) -> str | None:
+        """A fact stored about this installation."""
+        with self.reading() as connection:
+            return connection.scalar(select(settings.c.value).where(settings.c.name == name))
+
+
+class LinkWrites(LinkReads, Writes):
+    """Links, cursors and settings to write."""
+
+    def put_link(self, link: Link) -> Link:
+        """Store a link under its `uid` and return it with its number.
+
+        State and reason of a link that is known already stay as they are, so that reading the
+        config again never releases a held or paused link; `set_link_state` changes them.
+        """
+        row = _row(link)
+        known = self.connection.execute(
+            select(links.c.id, links.c.state, links.c.reason).where(links.c.uid == link.uid)
+        ).first()
+        if known is None:
+            self.connection.execute(insert(links), row)
+            found = self.connection.scalar(select(links.c.id).where(links.c.uid == link.uid))
+            return replace(link, id=int(found or 0))
+        changed = {name: row[name] for name in row if name not in ("uid", "state", "reason")}
+        self.connection.execute(update(links).where(links.c.id == known.id).values(changed))
+        return replace(link, id=known.id, state=LinkState(known.state), reason=known.reason)
+
+    def set_link_state(self, link_id: int, state: LinkState, reason: str = "") -> None:
+        """Say whether a link runs, and why not. Raises `StoreError` if there is no such link."""
+        changed = self.connection.execute(
+            update(links)
+            .where(links.c.id == link_id)
+            .values(state=state.value, reason=storable(reason))
+        )
+        if changed.rowcount != 1:
+            raise StoreError(f"there is no link with the number {link_id}")
+
+    def set_cursor(self, link_id: int, side: Side, cursor: str | None) -> None:
+        """Remember how far that side was read; None gives the cursor up."""
+        if cursor is None:
+            self.connection.execute(
+                delete(cursors).where(cursors.c.link_id == link_id, cursors.c.side == side.value)
+            )
+        else:
+            row = {"link_id": link_id, "side": side.value, "cursor": cursor}
+            self.upsert(cursors, [row])
+
+    def put_setting(self, name: str, value: str) -> None:
+        """Store a fact about this installation."""
+        self.upsert(settings, [{"name": name, "value": value}])
+
+    def ensure_instance(self) -> str:
+        """This installation's random id, made once."""
+        self.insert_new(settings, {"name": "instance", "value": secrets.token_hex(16)})
+        instance = self.setting("instance")
+        if instance is None:
+            raise StoreError("the installation's id was removed from the database meanwhile")
+        return instance
+
+
+def _row(link: Link) -> dict[str, str]:
+    ends = {
+        f"{side.value}_{part}": getattr(link.endpoint(side), part)
+        for side in Side
+        for part in _PARTS
+    }
+    return {
+        "uid": link.uid,
+        "name": link.name,
+        "user": link.user,
+        **ends,
+        "state": link.state.value,
+        "reason": storable(link.reason),
+        "policy_digest": link.policy_digest,
+    }
+
+
+def _link(values: Mapping[Any, Any]) -> Link:
+    a, b = (Endpoint(**{part: values[f"{side.value}_{part}"] for part in _PARTS}) for side in Side)
+    return Link(
+        id=values["id"],
+        uid=values["uid"],
+        name=values["name"],
+        user=values["user"],
+        a=a,
+        b=b,
+        state=LinkState(values["state"]),
+        reason=values["reason"],
+        policy_digest=values["policy_digest"],
+    )

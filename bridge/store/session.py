@@ -1,0 +1,65 @@
+"""What the parts of the store stand on: a connection to read with, a transaction to write in."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from datetime import datetime
+from itertools import islice
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, Table
+from sqlalchemy.dialects import postgresql, sqlite
+
+CHUNK = 500
+"""Rows or ids in one statement: far below every limit on bound parameters."""
+
+T = TypeVar("T")
+
+
+class Reads(ABC):
+    """Something to read from: the store itself, or a transaction (which sees its own writes)."""
+
+    @abstractmethod
+    def reading(self) -> AbstractContextManager[Connection]:
+        """A connection for one look."""
+
+
+class Writes(Reads):
+    """One transaction. `now` is aware UTC."""
+
+    def __init__(self, connection: Connection, now: Callable[[], datetime]) -> None:
+        self.connection = connection
+        self.now = now
+
+    def reading(self) -> AbstractContextManager[Connection]:
+        """The transaction's own connection."""
+        return nullcontext(self.connection)
+
+    def upsert(
+        self, table: Table, rows: Sequence[Mapping[str, Any]], *, keep: Collection[str] = ()
+    ) -> None:
+        """Insert rows, or replace those with the same primary key except their `keep` columns."""
+        if not rows:
+            return
+        module = postgresql if self.connection.dialect.name == "postgresql" else sqlite
+        insert = module.insert(table)
+        key = [column.name for column in table.primary_key]
+        changed = {
+            name: insert.excluded[name] for name in rows[0] if name not in key and name not in keep
+        }
+        self.connection.execute(
+            insert.on_conflict_do_update(index_elements=key, set_=changed), list(rows)
+        )
+
+    def insert_new(self, table: Table, row: Mapping[str, Any]) -> bool:
+        """Insert a row unless its primary key is taken; True if it was new."""
+        module = postgresql if self.connection.dialect.name == "postgresql" else sqlite
+        insert = module.insert(table).on_conflict_do_nothing()
+        return self.connection.execute(insert, row).rowcount == 1
+
+
+def chunks(values: Collection[T]) -> Iterator[list[T]]:
+    """The values in lists of at most `CHUNK`."""
+    rest = iter(values)
+    while chunk := list(islice(rest, CHUNK)):
+        yield chunk

@@ -1,0 +1,92 @@
+"""The store: reads at any time, writes in transactions."""
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from datetime import datetime
+from types import TracebackType
+
+from sqlalchemy import Connection
+
+from bridge.store.database import Database, open_database
+from bridge.store.history import HistoryReads, HistoryWrites, JournalReads
+from bridge.store.jobs import JobReads, JobWrites
+from bridge.store.links import LinkReads, LinkWrites
+from bridge.store.migrate import migrate
+from bridge.store.observed import ObservedReads, ObservedWrites
+from bridge.store.tokens import StoredTokens
+from bridge.store.units import UnitReads, UnitWrites
+from bridge.vault import Vault
+
+
+class Tx(LinkWrites, UnitWrites, HistoryWrites, JobWrites, ObservedWrites):
+    """One write transaction: all of it is durable when its block ends, or nothing is.
+
+    It reads too, its own writes included. Short, please: on SQLite all writers of a machine wait
+    for each other; never call a provider inside.
+    """
+
+
+class Store(LinkReads, UnitReads, HistoryReads, JournalReads, JobReads, ObservedReads):
+    """Everything the bridge remembers. Thread safe. Any method may raise `StoreError`.
+
+    `instance` is this installation's random id; `tokens` keeps OAuth tokens, encrypted.
+    """
+
+    def __init__(self, database: Database, *, vault: Vault, now: Callable[[], datetime]) -> None:
+        self._database = database
+        self._now = now
+        self.tokens = StoredTokens(self, vault)
+        known = self.setting("instance")
+        if known is None:
+            with self.begin() as tx:
+                known = tx.ensure_instance()
+        self.instance = known
+
+    def __enter__(self) -> "Store":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def reading(self) -> AbstractContextManager[Connection]:
+        """A connection that sees what is committed."""
+        return self._database.reading()
+
+    @contextmanager
+    def begin(self) -> Iterator[Tx]:
+        """A transaction, committed when the block ends and undone if an exception leaves it.
+
+        One per thread at a time: raises `StoreError` inside another.
+        """
+        with self._database.writing() as connection:
+            yield Tx(connection, self._now)
+
+    def lock(self, *names: str) -> AbstractContextManager[None]:
+        """Held by one thread of one process at a time, wherever the same database is used.
+
+        Freed by the system when its holder dies. Not reentrant.
+        """
+        return self._database.lock(*names)
+
+    def close(self) -> None:
+        """Let go of the database."""
+        self._database.close()
+
+
+def open_store(url: str, *, vault: Vault, now: Callable[[], datetime]) -> Store:
+    """Open `sqlite:///PATH` or `postgresql://...`, with the schema brought up to date.
+
+    `now` is aware UTC. Raises `StoreError` if it cannot be opened, or a newer program wrote it.
+    """
+    database = open_database(url)
+    try:
+        migrate(database)
+        return Store(database, vault=vault, now=now)
+    except BaseException:
+        database.close()
+        raise

@@ -1,0 +1,244 @@
+"""Units with both shadows, found by either side's id."""
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Select, case, delete, func, insert, or_, select, tuple_
+
+from bridge.records import Side, Unit, UnitState
+from bridge.store.schema import cursors, digest, intents, members, units
+from bridge.store.session import CHUNK, Reads, Writes, chunks
+from bridge.store.shadows import copy_from_json, copy_to_json
+from bridge.store.texts import dump, load, storable
+from connectors.contract import Copy
+from mappings.model import Loss
+
+_BURIED = case((units.c.state == UnitState.DONE, 1), else_=0)
+
+
+class UnitReads(Reads):
+    """Units to read."""
+
+    def unit(self, link_id: int, unit_id: str) -> Unit | None:
+        """One unit by its id."""
+        query = select(units).where(units.c.link_id == link_id, units.c.id == unit_id)
+        return next(self._units(query), None)
+
+    def units_by_ref(self, link_id: int, side: Side, refs: Collection[str]) -> dict[str, Unit]:
+        """The units that have these refs on that side. A tombstone gives way to a living unit."""
+        wanted = units.c[f"{side.value}_hash"]
+        found = {}
+        for chunk in chunks(set(refs)):
+            query = select(units).where(
+                units.c.link_id == link_id, wanted.in_([digest(ref) for ref in chunk])
+            )
+            for unit in self._units(query.order_by(_BURIED.desc())):
+                copy = unit.copy(side)
+                if copy is not None:
+                    found[copy.ref] = unit
+        return found
+
+    def unit_by_member(self, link_id: int, side: Side, member_id: str) -> Unit | None:
+        """The unit that the provider's object of that id belongs to on that side."""
+        query = (
+            select(units)
+            .join(
+                members, (members.c.link_id == units.c.link_id) & (members.c.unit_id == units.c.id)
+            )
+            .where(
+                members.c.link_id == link_id,
+                members.c.side == side.value,
+                members.c.id_hash == digest(member_id),
+            )
+            .order_by(_BURIED)
+        )
+        return next(self._units(query), None)
+
+    def units(self, link_id: int, *, state: UnitState | None = None) -> Iterator[Unit]:
+        """All units of a link by id, read in small batches as the caller asks for them.
+
+        Writing meanwhile is allowed; a unit that is put behind the reader's place is not seen.
+        """
+        query = select(units).where(units.c.link_id == link_id)
+        if state is not None:
+            query = query.where(units.c.state == state)
+        for row in self._by_id(query):
+            yield unit_from_row(row)
+
+    def refs(self, link_id: int, side: Side) -> Iterator[tuple[str, str]]:
+        """(ref, unit id) of all units that stand on that side, tombstones left out."""
+        ref = units.c[f"{side.value}_ref"]
+        query = select(units.c.id, ref.label("ref")).where(
+            units.c.link_id == link_id, units.c.state != UnitState.DONE, ref.is_not(None)
+        )
+        for row in self._by_id(query, batch=10 * CHUNK):
+            yield row["ref"], row["id"]
+
+    def count_units(self, link_id: int) -> dict[UnitState, int]:
+        """How many units are in each state."""
+        query = (
+            select(units.c.state, func.count().label("units"))
+            .where(units.c.link_id == link_id)
+            .group_by(units.c.state)
+        )
+        with self.reading() as connection:
+            counted = {row.state: row.units for row in connection.execute(query)}
+        return {state: counted.get(state, 0) for state in UnitState}
+
+    def due_retries(self, link_id: int, now: datetime) -> list[Unit]:
+        """Parked units whose next attempt is due, the longest waiting first."""
+        query = select(units).where(
+            units.c.link_id == link_id,
+            units.c.state == UnitState.PARKED,
+            units.c.retry_at <= now,
+        )
+        return list(self._units(query.order_by(units.c.retry_at, units.c.id)))
+
+    def next_retry(self, link_id: int) -> datetime | None:
+        """When the first parked unit of a link wants its next attempt."""
+        query = select(func.min(units.c.retry_at)).where(
+            units.c.link_id == link_id,
+            units.c.state == UnitState.PARKED,
+            units.c.retry_at.is_not(None),
+        )
+        with self.reading() as connection:
+            first: datetime | None = connection.scalar(query)
+        return first
+
+    def find_units(self, query: str, limit: int = 50) -> list[Unit]:
+        """Units of all links whose id, ref or member id is `query`, or a title contains it."""
+        hashed = digest(query)
+        owners = select(members.c.link_id, members.c.unit_id).where(members.c.id_hash == hashed)
+        matching = or_(
+            units.c.id == query,
+            units.c.a_hash == hashed,
+            units.c.b_hash == hashed,
+            tuple_(units.c.link_id, units.c.id).in_(owners),
+            units.c.titles.contains(storable(query).casefold(), autoescape=True),
+        )
+        order = (_BURIED, units.c.link_id, units.c.id)
+        return list(self._units(select(units).where(matching).order_by(*order).limit(limit)))
+
+    def _units(self, query: Select[Any]) -> Iterator[Unit]:
+        with self.reading() as connection:
+            rows = connection.execute(query).mappings().all()
+        return map(unit_from_row, rows)
+
+    def _by_id(self, query: Select[Any], batch: int = CHUNK) -> Iterator[Mapping[Any, Any]]:
+        query = query.order_by(units.c.id).limit(batch)
+        after = ""
+        while True:
+            with self.reading() as connection:
+                rows = connection.execute(query.where(units.c.id > after)).mappings().all()
+            yield from rows
+            if len(rows) < batch:
+                return
+            after = rows[-1]["id"]
+
+
+class UnitWrites(UnitReads, Writes):
+    """Units to write."""
+
+    def put_units(self, batch: Iterable[Unit]) -> None:
+        """Store units with shadows and members, new or known; later ones win.
+
+        A ref belongs to one unit that is not done: to hand it over, the unit that gives it up
+        comes first. Raises `StoreError` otherwise.
+        """
+        for chunk in chunks(list(batch)):
+            latest = {(unit.link_id, unit.id): unit for unit in chunk}
+            self.upsert(units, [unit_to_row(unit) for unit in chunk])
+            self._forget_members(latest)
+            rows = [row for unit in latest.values() for row in _member_rows(unit)]
+            if rows:
+                self.connection.execute(insert(members), rows)
+
+    def drop_units(self, link_id: int) -> None:
+        """Forget all that is known of a link's content: units, intents and cursors.
+
+        The next pass is a first one again; cursors without units would hide every event.
+        """
+        for table in (members, units, intents, cursors):
+            self.connection.execute(delete(table).where(table.c.link_id == link_id))
+
+    def _forget_members(self, keys: Collection[tuple[int, str]]) -> None:
+        by_link: dict[int, list[str]] = {}
+        for link_id, unit_id in keys:
+            by_link.setdefault(link_id, []).append(unit_id)
+        for link_id, unit_ids in by_link.items():
+            self.connection.execute(
+                delete(members).where(members.c.link_id == link_id, members.c.unit_id.in_(unit_ids))
+            )
+
+
+def unit_to_row(unit: Unit) -> dict[str, Any]:
+    """The columns of a unit."""
+    row: dict[str, Any] = {
+        "link_id": unit.link_id,
+        "id": unit.id,
+        "state": unit.state.value,
+        "retry_at": unit.retry_at,
+        "policy_digest": unit.policy_digest,
+        "generation": unit.generation,
+        "attempts": unit.attempts,
+        "rewrites": unit.rewrites,
+        "titles": _titles(unit),
+        "error_code": storable(unit.error_code),
+        "error": storable(unit.error),
+        "losses": dump([[loss.field, loss.detail] for loss in unit.losses])
+        if unit.losses
+        else None,
+    }
+    for side in Side:
+        copy = unit.copy(side)
+        row[f"{side.value}_hash"] = None if copy is None else digest(copy.ref)
+        row[f"{side.value}_ref"] = None if copy is None else copy.ref
+        row[side.value] = None if copy is None else dump(copy_to_json(copy))
+    return row
+
+
+def unit_from_row(row: Mapping[Any, Any]) -> Unit:
+    """The unit of a row."""
+    return Unit(
+        id=row["id"],
+        link_id=row["link_id"],
+        state=UnitState(row["state"]),
+        a=_copy(row["a"]),
+        b=_copy(row["b"]),
+        policy_digest=row["policy_digest"],
+        generation=row["generation"],
+        losses=tuple(
+            Loss(field=field, detail=detail) for field, detail in load(row["losses"]) or ()
+        ),
+        error_code=row["error_code"],
+        error=row["error"],
+        attempts=row["attempts"],
+        retry_at=row["retry_at"],
+        rewrites=row["rewrites"],
+    )
+
+
+def _copy(text: str | None) -> Copy | None:
+    return None if text is None else copy_from_json(load(text))
+
+
+def _titles(unit: Unit) -> str:
+    titles = {
+        storable(copy.event.details.title).casefold(): None
+        for copy in (unit.a, unit.b)
+        if copy is not None
+    }
+    return "\n".join(titles)
+
+
+def _member_rows(unit: Unit) -> Iterator[dict[str, Any]]:
+    for side in Side:
+        copy = unit.copy(side)
+        for id_ in {member.id for member in copy.members} if copy else ():
+            yield {
+                "link_id": unit.link_id,
+                "unit_id": unit.id,
+                "side": side.value,
+                "id_hash": digest(id_),
+            }
