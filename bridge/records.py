@@ -80,10 +80,11 @@ class Unit:
     """One unit of a link: both shadows, and how it fares.
 
     `id` is derived from the link and the side and ref where it was first seen. `ref_a` and
-    `ref_b` name it on each side, None while nothing stands there; a unit that could not be read
-    has a ref without a shadow. `generation` grows when the unit has to be made anew on
-    a side, because providers remember create keys of the dead. `rewrites` counts writes since
-    the last human edit (churn breaker). `retry_at` None while parked = only a person helps.
+    `ref_b` name it on each side, None where it never stood; a unit that could not be read, or
+    that is gone from a side, has a ref without a shadow there. `generation` grows when the unit
+    has to be made anew on a side, because providers remember create keys of the dead. `rewrites`
+    counts writes since the last human edit (churn breaker). `retry_at` None while parked = only a
+    person helps.
     """
 
     id: str
@@ -111,11 +112,11 @@ class Unit:
         return self.ref_a if side is Side.A else self.ref_b
 
     def with_copy(self, side: Side, copy: Copy | None) -> "Unit":
-        """The same unit with another shadow (and ref) on that side."""
-        ref = copy.ref if copy else None
+        """The same unit with another shadow on that side. Without one the ref stays, so that a
+        late word about the dead still finds the row."""
         if side is Side.A:
-            return replace(self, a=copy, ref_a=ref)
-        return replace(self, b=copy, ref_b=ref)
+            return replace(self, a=copy, ref_a=copy.ref if copy else self.ref_a)
+        return replace(self, b=copy, ref_b=copy.ref if copy else self.ref_b)
 
 
 class Op(StrEnum):

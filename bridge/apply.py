@@ -1,0 +1,372 @@
+"""Carries decisions out: intent, call, result, each durable before the next.
+
+An intent is committed before its call is made, and goes away in the same transaction that stores
+what the provider answered. Found after a crash it is looked up, never blindly repeated. Calls run
+in parallel as far as the provider permits; only the calling thread touches the database.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from itertools import islice
+
+from bridge.reconcile import GONE, Action, Decision, Rules, Seen, decide, difference
+from bridge.records import Intent, JournalEntry, Link, Op, Side, Unit, UnitState
+from bridge.store import Store, Tx
+from connectors.contract import Connector, Copy
+from connectors.errors import (
+    ConflictError,
+    ConnectorError,
+    FatalError,
+    OutcomeUnknownError,
+    RateLimitedError,
+    ReauthorizeError,
+    RejectedError,
+    ResyncError,
+    RetryableError,
+)
+from mappings import identity, jsonform, merge
+from mappings.errors import UnmappableError
+from mappings.model import Event
+
+CONFLICT_ROUNDS = 4
+RETRY_BASE = timedelta(seconds=30)
+RETRY_CAP = timedelta(hours=6)
+BREAKER = 5
+"""So many passing faults in a row mean that the provider is down, not that a unit is unlucky."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """One decided unit: the row as stored, what was seen, and the decision."""
+
+    unit: Unit
+    seen: Mapping[Side, Seen]
+    decision: Decision
+
+
+@dataclass(slots=True)
+class Counts:
+    """What a pass did, by operation."""
+
+    created: int = 0
+    updated: int = 0
+    deleted: int = 0
+    adopted: int = 0
+    parked: int = 0
+
+    @property
+    def writes(self) -> int:
+        """Calls that changed something at a provider."""
+        return self.created + self.updated + self.deleted
+
+    def count(self, op: Op) -> None:
+        """One more of that kind."""
+        match op:
+            case Op.CREATE:
+                self.created += 1
+            case Op.UPDATE:
+                self.updated += 1
+            case Op.DELETE:
+                self.deleted += 1
+            case Op.ADOPT:
+                self.adopted += 1
+            case Op.PARK:
+                self.parked += 1
+
+
+@dataclass(slots=True)
+class _Result:
+    """What became of a task. `answers` holds the sides that were written (None = deleted)."""
+
+    task: Task
+    decision: Decision
+    answers: dict[Side, Copy | None] = field(default_factory=dict)
+    done: list[tuple[Action, Copy | None]] = field(default_factory=list)
+    error: Exception | None = None
+
+
+class Applier:
+    """Applies the decisions of one pass over one link."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        link: Link,
+        run_id: int,
+        rules: Rules,
+        connectors: Mapping[Side, Connector],
+        now: Callable[[], datetime],
+        fence: Callable[[Tx], None],
+        log: Callable[..., None],
+        progress: Callable[[int], None] = lambda _done: None,
+    ) -> None:
+        self._store = store
+        self._link = link
+        self._run_id = run_id
+        self._rules = rules
+        self._connectors = connectors
+        self._now = now
+        self._fence = fence
+        self._log = log
+        self._progress = progress
+        self._faults_in_a_row = 0
+        self._abort: Exception | None = None
+        self.counts = Counts()
+
+    def apply(self, tasks: Iterable[Task]) -> None:
+        """Carry all tasks out. Raises what stops the whole link, after storing what is done."""
+        width = max(self._connectors[side].capabilities.parallel_writes for side in Side)
+        source = iter(tasks)
+        with ThreadPoolExecutor(max_workers=width, thread_name_prefix="apply") as pool:
+            running: dict[Future[_Result], list[Intent]] = {}
+            while self._abort is None:
+                chunk = list(islice(source, 4 * width))
+                if not chunk:
+                    break
+                for task, intents in self._announce(chunk):
+                    running[pool.submit(self._execute, task)] = intents
+                while len(running) > 2 * width and self._abort is None:
+                    self._collect(running)
+            while running:
+                self._collect(running)
+        if self._abort is not None:
+            raise self._abort
+
+    # -- intents ---------------------------------------------------------------------------------
+
+    def _announce(self, tasks: Sequence[Task]) -> Iterator[tuple[Task, list[Intent]]]:
+        """Store what is going to be done; what needs no call is stored right away."""
+        quiet = [task for task in tasks if not task.decision.actions]
+        loud = [task for task in tasks if task.decision.actions]
+        with self._store.begin() as tx:
+            self._fence(tx)
+            tx.put_units(row for task in quiet if (row := task.decision.unit) and row != task.unit)
+            tx.put_units(_named(task) for task in loud)
+            intents = tx.add_intents([self._intent(a) for t in loud for a in t.decision.actions])
+        self._progress(len(quiet))
+        remaining = iter(intents)
+        for task in loud:
+            yield task, list(islice(remaining, len(task.decision.actions)))
+
+    def _intent(self, action: Action) -> Intent:
+        return Intent(
+            id=0,
+            link_id=self._link.id,
+            run_id=self._run_id,
+            unit_id=action.unit_id,
+            side=action.side,
+            op=action.op,
+            key=self._key(action),
+            desired=jsonform.event_to_json(action.desired) if action.desired else None,
+            at=self._now(),
+        )
+
+    def _key(self, action: Action) -> str:
+        return identity.create_key(
+            self._link.uid, action.unit_id, action.side.value, action.generation
+        )
+
+    # -- calls (worker threads; no database) -------------------------------------------------------
+
+    def _execute(self, task: Task) -> _Result:
+        result = _Result(task=task, decision=task.decision)
+        if self._abort is not None:
+            result.error = self._abort
+            return result
+        unit, seen = task.unit, dict(task.seen)
+        for _round in range(CONFLICT_ROUNDS):
+            try:
+                for action in result.decision.actions:
+                    if action.side in result.answers:
+                        continue
+                    answer = self._write(action)
+                    result.answers[action.side] = answer
+                    result.done.append((action, answer))
+            except ConflictError as conflict:
+                result.error = conflict
+                side = action.side
+                if conflict.code == DEAD_KEY:
+                    unit = replace(unit, generation=unit.generation + 1)
+                else:
+                    seen[side] = conflict.current or GONE
+                result.decision = decide(unit, seen, self._rules)
+            except Exception as error:  # noqa: BLE001 one bad unit must not stop the others
+                result.error = error
+                return result
+            else:
+                result.error = None
+                return result
+        return result
+
+    def _write(self, action: Action) -> Copy | None:
+        connector = self._connectors[action.side]
+        calendar = self._link.endpoint(action.side).calendar
+        match action.op:
+            case Op.CREATE:
+                assert action.desired is not None
+                copy = connector.create(calendar, action.desired, self._key(action))
+                return self._complete(connector, calendar, copy, action)
+            case Op.UPDATE:
+                assert action.desired is not None
+                assert action.base is not None
+                return connector.update(calendar, action.base, action.desired)
+            case Op.DELETE:
+                assert action.base is not None
+                connector.delete(calendar, action.base)
+                return None
+            case _:
+                return action.base
+
+    def _complete(self, connector: Connector, calendar: str, copy: Copy, action: Action) -> Copy:
+        """A create may have found what an earlier try had made; bring that up to date."""
+        assert action.desired is not None
+        missing = difference(copy.event, action.desired, action.side, self._rules)
+        if not missing:
+            return copy
+        wanted = _onto(copy.event, action.desired, missing)
+        return connector.update(calendar, copy, wanted)
+
+    # -- results (calling thread) ------------------------------------------------------------------
+
+    def _collect(self, running: dict[Future[_Result], list[Intent]]) -> None:
+        finished, _pending = wait(running, return_when=FIRST_COMPLETED)
+        results = [(future.result(), running.pop(future)) for future in finished]
+        with self._store.begin() as tx:
+            self._fence(tx)
+            for result, intents in results:
+                self._store_result(tx, result, intents)
+        self._progress(len(results))
+
+    def _store_result(self, tx: Tx, result: _Result, intents: Sequence[Intent]) -> None:
+        tx.journal([self._entry(result, action, answer) for action, answer in result.done])
+        for action, _answer in result.done:
+            self.counts.count(action.op)
+        if result.error is None:
+            self._faults_in_a_row = 0
+            row = _settled(result)
+            if row is not None:
+                tx.put_units([row])
+            tx.drop_intents([intent.id for intent in intents])
+            return
+        unsure = isinstance(result.error, OutcomeUnknownError)
+        if not unsure:
+            tx.drop_intents([intent.id for intent in intents])
+        if self._stops_link(result.error):
+            self._abort = self._abort or result.error
+            return
+        row = self._parked(result)
+        tx.put_units([row])
+        if row.retry_at is None:
+            self.counts.count(Op.PARK)
+        tx.journal([self._failure(result, row)])
+
+    def _stops_link(self, error: Exception) -> bool:
+        if isinstance(error, (ReauthorizeError, FatalError, ResyncError, RateLimitedError)):
+            return True
+        if error is self._abort:
+            return True
+        if isinstance(error, (RetryableError, OutcomeUnknownError)):
+            self._faults_in_a_row += 1
+            return self._faults_in_a_row >= BREAKER
+        return False
+
+    def _parked(self, result: _Result) -> Unit:
+        error, unit = result.error, _named(result.task)
+        assert error is not None
+        code, text = describe(error)
+        final = isinstance(error, (RejectedError, UnmappableError)) or not isinstance(
+            error, ConnectorError
+        )
+        attempts = unit.attempts + 1
+        delay = min(RETRY_CAP, RETRY_BASE * 2 ** min(attempts - 1, 12))
+        if not isinstance(error, (ConnectorError, UnmappableError)):
+            self._log("unit parked by an unexpected fault", unit=unit.id, error=repr(error))
+        return replace(
+            unit,
+            state=UnitState.PARKED,
+            error_code=code,
+            error=text,
+            attempts=attempts,
+            retry_at=None if final else self._now() + delay,
+        )
+
+    def _entry(self, result: _Result, action: Action, answer: Copy | None) -> JournalEntry:
+        lost = {
+            "/".join(clash.path): str(clash.lost)
+            for clash in result.decision.clashes
+            if clash.winner is not action.side
+        }
+        return JournalEntry(
+            id=0,
+            at=self._now(),
+            run_id=self._run_id,
+            link_id=self._link.id,
+            unit_id=action.unit_id,
+            side=action.side,
+            op=action.op.value,
+            cause=action.cause,
+            title=action.title,
+            before=jsonform.event_to_json(action.base.event) if action.base else None,
+            after=jsonform.event_to_json(answer.event) if answer else None,
+            lost=lost or None,
+        )
+
+    def _failure(self, result: _Result, row: Unit) -> JournalEntry:
+        actions = result.decision.actions
+        return JournalEntry(
+            id=0,
+            at=self._now(),
+            run_id=self._run_id,
+            link_id=self._link.id,
+            unit_id=row.id,
+            side=actions[0].side if actions else None,
+            op="park" if row.retry_at is None else "retry",
+            cause=f"{row.error_code}: {row.error}",
+            title=actions[0].title if actions else "",
+        )
+
+
+DEAD_KEY = "dead-key"
+"""`ConflictError.code` of a create whose key belongs to an event that is gone for good."""
+
+
+def describe(error: Exception) -> tuple[str, str]:
+    """A short code and one sentence for people; never a traceback, never a secret."""
+    if isinstance(error, ConnectorError):
+        return error.code or type(error).__name__.removesuffix("Error"), error.message
+    if isinstance(error, UnmappableError):
+        return error.code, error.detail
+    return "INTERNAL", f"unexpected {type(error).__name__}; see the log"
+
+
+def _named(task: Task) -> Unit:
+    """The row with the refs of what was seen, so that a failure is remembered by name."""
+    unit = task.unit
+    for side, copy in task.seen.items():
+        if isinstance(copy, Copy) and unit.ref(side) is None:
+            if side is Side.A:
+                unit = replace(unit, ref_a=copy.ref)
+            else:
+                unit = replace(unit, ref_b=copy.ref)
+    return unit
+
+
+def _settled(result: _Result) -> Unit | None:
+    """The row after success: written sides hold what the provider answered."""
+    row = result.decision.unit
+    if row is None:
+        return None
+    for side, answer in result.answers.items():
+        row = row.with_copy(side, answer)
+        if answer is None:
+            # Providers remember the keys of the dead: what stands here next needs another one.
+            row = replace(row, generation=row.generation + 1)
+    state = UnitState.LIVE if row.a or row.b else UnitState.DONE
+    return replace(row, state=state, error="", error_code="", attempts=0, retry_at=None)
+
+
+def _onto(held: Event, desired: Event, missing: Mapping[tuple[str, ...], object]) -> Event:
+    return merge.transfer(held, desired, held, missing.keys())

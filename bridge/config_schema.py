@@ -1,0 +1,153 @@
+"""The shape of the config file, as pydantic models. Unknown keys are errors."""
+
+import re
+from datetime import timedelta
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
+
+from mappings.policy import (
+    AttendeePolicy,
+    Conflict,
+    Content,
+    DeleteGuard,
+    Direction,
+    EditVersusDelete,
+    Filters,
+    Policy,
+    Window,
+)
+
+UNITS = {
+    "s": "seconds",
+    "m": "minutes",
+    "min": "minutes",
+    "h": "hours",
+    "d": "days",
+    "w": "weeks",
+}
+DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(s|m|min|h|d|w|y)")
+
+
+def duration(value: Any) -> Any:
+    """`90d`, `12 h`, `1y` as a timedelta; `none` as None; everything else is left to pydantic."""
+    if isinstance(value, str):
+        text = value.strip().lower()
+        if text in ("none", "unlimited"):
+            return None
+        match = DURATION.fullmatch(text)
+        if match is None:
+            raise ValueError("is no duration; write for example 90d, 12h, 1y or none")
+        number, unit = float(match[1]), match[2]
+        return timedelta(days=365 * number) if unit == "y" else timedelta(**{UNITS[unit]: number})
+    return value
+
+
+Duration = Annotated[timedelta, BeforeValidator(duration)]
+OptionalDuration = Annotated[timedelta | None, BeforeValidator(duration)]
+
+
+def _regular_expression(value: str) -> str:
+    try:
+        re.compile(value)
+    except re.error as error:
+        raise ValueError(f"is no regular expression: {error}") from None
+    return value
+
+
+class Strict(BaseModel):
+    """Base: unknown keys are refused, values are never changed afterwards."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class WindowSection(Strict):
+    """How far back and ahead events are kept the same."""
+
+    past: OptionalDuration = timedelta(days=90)
+    future: OptionalDuration = None
+
+
+class FilterSection(Strict):
+    """Events that are not wanted on the other side."""
+
+    skip_declined: bool = True
+    skip_all_day: bool = False
+    only_busy: bool = False
+    skip_titles: tuple[Annotated[str, BeforeValidator(_regular_expression)], ...] = ()
+
+
+class GuardSection(Strict):
+    """How much one pass may delete without a person's word."""
+
+    count: int = Field(default=10, ge=0)
+    share: float = Field(default=0.2, ge=0, le=1)
+
+
+class PolicySection(Strict):
+    """A policy, or the part of one that a link overrides (None = as in `defaults`)."""
+
+    direction: Direction | None = None
+    window: WindowSection | None = None
+    content: Content | None = None
+    busy_title: str | None = Field(default=None, min_length=1, max_length=200)
+    attendees: AttendeePolicy | None = None
+    reminders: bool | None = None
+    color: bool | None = None
+    filters: FilterSection | None = None
+    conflict: Conflict | None = None
+    edit_versus_delete: EditVersusDelete | None = None
+    delete_guard: GuardSection | None = None
+
+    def over(self, base: Policy) -> Policy:
+        """`base` with everything that is set here."""
+        values: dict[str, Any] = {
+            name: value
+            for name in type(self).model_fields
+            if name in Policy.__dataclass_fields__ and (value := getattr(self, name)) is not None
+        }
+        if self.window:
+            values["window"] = Window(**self.window.model_dump())
+        if self.filters:
+            values["filters"] = Filters(**self.filters.model_dump())
+        if self.delete_guard:
+            values["delete_guard"] = DeleteGuard(**self.delete_guard.model_dump())
+        return Policy(**{**{n: getattr(base, n) for n in Policy.__dataclass_fields__}, **values})
+
+
+class HubSection(Strict):
+    """A user's account and calendar at the hub."""
+
+    account: str = Field(min_length=1)
+    calendar: str = "primary"
+
+
+class LinkSection(PolicySection):
+    """One link of a user. `source` is another calendar of the hub than the user's usual one."""
+
+    to: str
+    account: str = Field(min_length=1)
+    calendar: str = "primary"
+    source: str | None = None
+    name: str | None = Field(default=None, pattern=r"^[^\s/]+$")
+
+
+class ServiceSection(Strict):
+    """How `calbridge run` behaves."""
+
+    listen: str = Field(default="127.0.0.1:8377", pattern=r"^[^\s]+:\d{1,5}$")
+    poll: Duration = timedelta(minutes=5)
+    workers: int = Field(default=4, ge=1, le=64)
+    log: Literal["text", "json"] = "text"
+
+
+class RootSection(Strict):
+    """The whole file. `connectors` and `users` have keys of their own, checked separately."""
+
+    database: str = "sqlite:///calbridge.db"
+    secret_key: SecretStr | None = None
+    old_secret_keys: tuple[SecretStr, ...] = ()
+    connectors: dict[str, dict[str, Any]] = Field(min_length=1)
+    defaults: PolicySection = PolicySection()
+    service: ServiceSection = ServiceSection()
+    users: dict[str, dict[str, Any]] = Field(default_factory=dict)

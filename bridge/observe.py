@@ -1,0 +1,200 @@
+"""Reads one side of a link and says, unit by unit, what that side shows now.
+
+Only a tombstone, or absence from a complete listing that a direct question confirms, means
+deletion. A listing that breaks off raises and leaves everything as it was.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from bridge.plan import guard_count
+from bridge.reconcile import GONE, Seen
+from bridge.records import Link, Side, Unit
+from bridge.store import Store
+from connectors.changes import apply_change
+from connectors.contract import (
+    Change,
+    Connector,
+    Copy,
+    Fragment,
+    Gone,
+    Listing,
+    Page,
+    Unreadable,
+    Whole,
+)
+from mappings import identity, merge
+from mappings.policy import DeleteGuard
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observation:
+    """One unit, and what the side shows of it (`seen`) or why that is unknown (`problem`)."""
+
+    unit: Unit
+    seen: Seen | None = None
+    problem: Unreadable | None = None
+
+
+class Observer:
+    """One reading of one side.
+
+    After `observe` has been used up, `cursor` is the cursor to continue from, `held` says why
+    absences were not believed (empty if they were), and `short` counts units that a listing which
+    called itself complete had left out although they are alive.
+    """
+
+    def __init__(
+        self,
+        *,
+        link: Link,
+        side: Side,
+        connector: Connector,
+        store: Store,
+        guard: DeleteGuard,
+        approved: bool = False,
+        log: Callable[..., None],
+    ) -> None:
+        self._link = link
+        self._side = side
+        self._connector = connector
+        self._calendar = link.endpoint(side).calendar
+        self._store = store
+        self._guard = guard
+        self._approved = approved
+        self._log = log
+        self.cursor: str | None = None
+        self.held = ""
+        self.short = 0
+
+    def observe(self, cursor: str | None) -> Iterator[Sequence[Observation]]:
+        """Batches of observations, one unit at most once. Deletions come last."""
+        listed: set[str] = set()
+        waiting: dict[str, list[Whole | Fragment]] = {}
+        gone: dict[str, None] = {}
+        complete = False
+        for page in self._connector.changes(self._calendar, cursor):
+            self.cursor = page.cursor or self.cursor
+            complete = complete or page.listing is Listing.COMPLETE
+            ready = self._sort(page, waiting, gone)
+            if complete:
+                listed.update(change.ref for change in page.changes)
+            if ready:
+                yield ready
+        for refs in _chunks(list(waiting), 200):
+            yield self._assemble(refs, waiting, complete=complete)
+        if complete:
+            yield from self._absent(listed)
+        for refs in _chunks(list(gone), 500):
+            known = self._store.units_by_ref(self._link.id, self._side, refs)
+            yield [Observation(unit=unit, seen=GONE) for unit in known.values()]
+
+    def fetch(self, unit: Unit) -> Observation:
+        """Ask for one unit directly."""
+        ref = unit.ref(self._side)
+        if ref is None:
+            return Observation(unit=unit)
+        return Observation(unit=unit, seen=self._fetch(ref, unit) or GONE)
+
+    def _sort(
+        self, page: Page, waiting: dict[str, list[Whole | Fragment]], gone: dict[str, None]
+    ) -> list[Observation]:
+        """What of a page can be judged at once: single events. The parts of a series may stand on
+        different pages in any order, so they wait for the end of the listing."""
+        ready: dict[str, Change] = {}
+        for change in page.changes:
+            match change:
+                case Gone(ref=ref):
+                    gone[ref] = None
+                    waiting.pop(ref, None)
+                    ready.pop(ref, None)
+                case Unreadable(ref=ref):
+                    ready[ref] = change
+                case Whole(copy=copy) if not copy.event.recurring and copy.ref not in waiting:
+                    gone.pop(copy.ref, None)
+                    ready[copy.ref] = change
+                case Whole() | Fragment():
+                    gone.pop(change.ref, None)
+                    waiting.setdefault(change.ref, []).append(change)
+        known = self._store.units_by_ref(self._link.id, self._side, list(ready))
+        observations = []
+        for ref, change in ready.items():
+            unit = known.get(ref) or self._new(ref)
+            if isinstance(change, Unreadable):
+                observations.append(Observation(unit=unit, problem=change))
+            elif isinstance(change, Whole):
+                observations.append(Observation(unit=unit, seen=change.copy))
+        return observations
+
+    def _assemble(
+        self, refs: Sequence[str], waiting: dict[str, list[Whole | Fragment]], *, complete: bool
+    ) -> list[Observation]:
+        known = self._store.units_by_ref(self._link.id, self._side, refs)
+        observations = []
+        for ref in refs:
+            unit = known.get(ref)
+            shadow = unit.copy(self._side) if unit else None
+            # A complete listing names every exception there is; what it leaves out is no more.
+            copy = None if complete else shadow
+            for change in sorted(waiting.pop(ref), key=lambda change: isinstance(change, Fragment)):
+                copy = apply_change(copy, change) or copy
+            if copy is None and complete:
+                self._log("exception without a series ignored", link=self._link.name, ref=ref)
+                continue
+            if copy is None or self._reshaped(shadow, copy):
+                copy = self._fetch(ref, unit)
+            observation = Observation(unit=unit or self._new(ref), seen=copy or GONE)
+            if unit is not None or copy is not None:
+                observations.append(observation)
+        return observations
+
+    def _reshaped(self, shadow: Copy | None, copy: Copy) -> bool:
+        """Whether exceptions that we only remember may have been moved by a change of the rule."""
+        return (
+            self._connector.capabilities.reshape_refetch
+            and shadow is not None
+            and bool(shadow.event.overrides)
+            and merge.schedule(shadow.event) != merge.schedule(copy.event)
+        )
+
+    def _absent(self, listed: set[str]) -> Iterator[Sequence[Observation]]:
+        missing, known = [], 0
+        for ref, unit_id in self._store.refs(self._link.id, self._side):
+            known += 1
+            if ref not in listed:
+                missing.append((ref, unit_id))
+        if not missing:
+            return
+        reason = guard_count(len(missing), known, self._guard)
+        if reason and not self._approved:
+            self.held = f"the listing of side {self._side.value} shrank: {reason}"
+            return
+        for ref, unit_id in missing:
+            unit = self._store.unit(self._link.id, unit_id)
+            if unit is None:
+                continue
+            copy = self._fetch(ref, unit)
+            if copy is not None:
+                self.short += 1
+            yield [Observation(unit=unit, seen=copy or GONE)]
+        if self.short:
+            self._log("a complete listing had left out living events", count=self.short)
+
+    def _fetch(self, ref: str, unit: Unit | None) -> Copy | None:
+        shadow = unit.copy(self._side) if unit else None
+        keys = [override.key for override in shadow.event.overrides] if shadow else []
+        return self._connector.fetch(self._calendar, ref, keys)
+
+    def _new(self, ref: str) -> Unit:
+        unit_id = identity.unit_id(self._link.uid, self._side.value, ref)
+        return Unit(
+            id=unit_id,
+            link_id=self._link.id,
+            ref_a=ref if self._side is Side.A else None,
+            ref_b=ref if self._side is Side.B else None,
+        )
+
+
+def _chunks(items: list[str], size: int) -> Iterator[list[str]]:
+    for start in range(0, len(items), size):
+        yield items[start : start + size]

@@ -1,0 +1,73 @@
+"""Settles what a crash or a lost answer left open, before anything else is decided.
+
+Every intent that is found belongs to a write whose result was never stored. The provider is asked
+what it holds now; the shadow then takes over exactly that part of it which our write explains, so
+that somebody else's edit made in between stays visible as an edit.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+from bridge.records import Intent, Link, Op, Side, Unit, UnitState
+from bridge.store import Store, Tx
+from connectors.contract import Connector, Copy
+from mappings import jsonform, merge
+from mappings.model import Event
+
+
+def recover(
+    link: Link,
+    connectors: Mapping[Side, Connector],
+    store: Store,
+    fence: Callable[[Tx], None],
+    log: Callable[..., None],
+) -> int:
+    """Settle every open intent of a link; returns how many there were."""
+    intents = store.intents(link.id)
+    for intent in intents:
+        unit = store.unit(link.id, intent.unit_id)
+        settled = _settle(link, unit, intent, connectors[intent.side]) if unit else None
+        with store.begin() as tx:
+            fence(tx)
+            if settled is not None and settled != unit:
+                tx.put_units([settled])
+            tx.drop_intents([intent.id])
+    if intents:
+        log("settled writes of unknown outcome", link=link.name, count=len(intents))
+    return len(intents)
+
+
+def _settle(link: Link, unit: Unit, intent: Intent, connector: Connector) -> Unit:
+    calendar = link.endpoint(intent.side).calendar
+    if intent.op is Op.CREATE:
+        if unit.copy(intent.side) is not None or not connector.capabilities.find_by_key:
+            return unit  # repeating a create with its key is harmless
+        found = connector.find(calendar, intent.key)
+        return unit.with_copy(intent.side, found) if found else unit
+    shadow = unit.copy(intent.side)
+    if shadow is None:
+        return unit
+    keys = [override.key for override in shadow.event.overrides]
+    now = connector.fetch(calendar, shadow.ref, keys)
+    if now is None:
+        if intent.op is not Op.DELETE:
+            return unit  # its disappearance is news for the next reading
+        gone = replace(unit.with_copy(intent.side, None), generation=unit.generation + 1)
+        return gone if gone.a or gone.b else replace(gone, state=UnitState.DONE)
+    if intent.op is Op.DELETE or intent.desired is None:
+        return unit
+    return unit.with_copy(
+        intent.side, explained(shadow, now, jsonform.event_from_json(intent.desired))
+    )
+
+
+def explained(shadow: Copy, now: Copy, desired: Event) -> Copy:
+    """`now`, with every difference to `shadow` undone that `desired` does not account for."""
+    happened = merge.changes(shadow.event, now.event)
+    wanted = merge.changes(shadow.event, desired)
+    ours = {
+        path
+        for path, change in happened.items()
+        if path in wanted and wanted[path].after == change.after
+    }
+    return replace(now, event=merge.transfer(shadow.event, now.event, shadow.event, ours))

@@ -1,0 +1,287 @@
+"""One pass over one link: recover, read, decide, guard, apply, and only then move the cursors."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from bridge.apply import Applier, Counts, Task
+from bridge.observe import Observation, Observer
+from bridge.plan import LinkPlan, guard
+from bridge.reconcile import Rules, Seen, decide
+from bridge.records import JournalEntry, Link, LinkState, Op, Run, RunKind, Side, Unit, UnitState
+from bridge.recovery import recover
+from bridge.store import Store, Tx
+from connectors.contract import Connector, Unreadable
+from connectors.errors import ConnectorError, ResyncError
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What a pass did to a link. `held` is why it stopped for a person, empty if it did not."""
+
+    link: str
+    counts: Counts = field(default_factory=Counts)
+    held: str = ""
+    skipped: int = 0
+    short: int = 0
+
+    def to_json(self) -> dict[str, object]:
+        """The link's line in `backfill|sync|apply --json`."""
+        counts = self.counts
+        return {
+            "link": self.link,
+            "created": counts.created,
+            "updated": counts.updated,
+            "deleted": counts.deleted,
+            "adopted": counts.adopted,
+            "parked": counts.parked,
+            "held": self.held,
+            "skipped": self.skipped,
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """What a pass uses from outside. `fence` raises if the pass has lost its lease."""
+
+    store: Store
+    now: Callable[[], datetime]
+    log: Callable[..., None]
+    fence: Callable[[Tx], None] = lambda _tx: None
+    progress: Callable[[str, int], None] = lambda _link, _done: None
+
+
+class LinkPass:
+    """One pass. Make one, use it once."""
+
+    def __init__(
+        self,
+        link: Link,
+        rules: Rules,
+        connectors: Mapping[Side, Connector],
+        around: Surroundings,
+        *,
+        full: bool = False,
+        approved: bool = False,
+    ) -> None:
+        self._link = link
+        self._rules = rules
+        self._connectors = connectors
+        self._around = around
+        self._store = around.store
+        self._full = full or link.policy_digest != rules.digest
+        self._approved = approved
+        self._observers: dict[Side, Observer] = {}
+        self._seen: set[str] = set()
+        self._again: dict[str, Mapping[Side, Seen]] = {}
+        self._doomed: dict[str, tuple[Unit, Mapping[Side, Seen]]] = {}
+        self._problems: list[tuple[Unit, Unreadable]] = []
+        self._outcome = Outcome(link.name)
+
+    def plan(self) -> LinkPlan:
+        """What `run` would do. Writes nothing anywhere."""
+        tasks = [*self._first(), *self._second()]
+        late = self._deletions()
+        return LinkPlan(
+            link=self._link.name,
+            actions=tuple(action for task in [*tasks, *late] for action in task.decision.actions),
+            parked=tuple(f"{problem.code}: {problem.detail}" for _, problem in self._problems),
+            skipped=self._outcome.skipped,
+            held=self._held(late),
+        )
+
+    def run(self, kind: RunKind) -> Outcome:
+        """Bring the link up to date.
+
+        Raises `ConnectorError` if a provider stops the whole link; what was done until then is
+        stored, the cursors stay, and the next pass goes on from there.
+        """
+        with self._store.begin() as tx:
+            self._around.fence(tx)
+            run = tx.start_run(self._link.id, kind, self._around.now())
+        try:
+            self._run(run)
+        except ConnectorError as error:
+            self._close(run, f"{type(error).__name__}: {error.message}")
+            raise
+        self._close(run, "held" if self._outcome.held else "ok")
+        return self._outcome
+
+    def _run(self, run: Run) -> None:
+        around = self._around
+        recover(self._link, self._connectors, self._store, around.fence, around.log)
+        applier = Applier(
+            store=self._store,
+            link=self._link,
+            run_id=run.id,
+            rules=self._rules,
+            connectors=self._connectors,
+            now=around.now,
+            fence=around.fence,
+            log=around.log,
+            progress=lambda done: around.progress(self._link.name, done),
+        )
+        self._outcome.counts = applier.counts
+        applier.apply(self._first())
+        applier.apply(self._second())
+        self._park(run)
+        late = self._deletions()
+        self._outcome.held = self._held(late)
+        if not self._outcome.held:
+            applier.apply(late)
+            self._advance()
+
+    def _close(self, run: Run, outcome: str) -> None:
+        held = self._outcome.held
+        with self._store.begin() as tx:
+            self._around.fence(tx)
+            tx.finish_run(run.id, self._around.now(), outcome, self._outcome.to_json())
+            if held:
+                tx.set_link_state(self._link.id, LinkState.HELD, held)
+
+    def _held(self, late: Iterable[Task]) -> str:
+        for observer in self._observers.values():
+            if observer.held:
+                return observer.held
+        if self._approved:
+            return ""
+        actions = [action for task in late for action in task.decision.actions]
+        known = self._store.count_units(self._link.id).get(UnitState.LIVE, 0)
+        return guard(actions, known, self._rules.policy.delete_guard)
+
+    def _advance(self) -> None:
+        """The cursors move last, and only past units that are done, parked or queued."""
+        with self._store.begin() as tx:
+            self._around.fence(tx)
+            for side, observer in self._observers.items():
+                if observer.cursor is not None:
+                    tx.set_cursor(self._link.id, side, observer.cursor)
+            if self._link.policy_digest != self._rules.digest:
+                tx.put_link(replace(self._link, policy_digest=self._rules.digest))
+
+    # -- reading and deciding ----------------------------------------------------------------------
+
+    def _first(self) -> Iterator[Task]:
+        """The first sight of every unit, in the order of the listings.
+
+        With one side to read, decisions flow while the listing is still being read; with two, a
+        unit can only be judged when both have been heard.
+        """
+        sides = [side for side in Side if self._rules.writes(side.other)]
+        if len(sides) == 1:
+            for batch in self._read(sides[0]):
+                for observation in batch:
+                    yield from self._judge(sides[0], observation)
+            return
+        together: dict[str, tuple[Unit, dict[Side, Seen]]] = {}
+        for side in sides:
+            for batch in self._read(side):
+                for observation in batch:
+                    if observation.problem is not None:
+                        self._problems.append((observation.unit, observation.problem))
+                    elif observation.seen is not None:
+                        entry = together.setdefault(observation.unit.id, (observation.unit, {}))
+                        entry[1][side] = observation.seen
+        for unit, seen in together.values():
+            self._seen.add(unit.id)
+            yield from self._decide(unit, seen)
+
+    def _judge(self, side: Side, observation: Observation) -> Iterator[Task]:
+        unit = observation.unit
+        if observation.problem is not None:
+            self._problems.append((unit, observation.problem))
+        elif observation.seen is not None:
+            if unit.id in self._seen:
+                # Its row may be in flight; the newer sight is judged when that has landed.
+                self._again[unit.id] = {side: observation.seen}
+                return
+            self._seen.add(unit.id)
+            yield from self._decide(unit, {side: observation.seen})
+
+    def _second(self) -> Iterator[Task]:
+        """What was seen more than once, and what an earlier pass had put off."""
+        for unit_id, seen in self._again.items():
+            unit = self._store.unit(self._link.id, unit_id)
+            if unit is not None:
+                yield from self._decide(unit, seen)
+        for unit in self._store.due_retries(self._link.id, self._around.now()):
+            if unit.id in self._seen:
+                continue
+            looked = {side: self._observer(side).fetch(unit).seen for side in Side}
+            yield from self._decide(unit, {side: s for side, s in looked.items() if s is not None})
+
+    def _decide(self, unit: Unit, seen: Mapping[Side, Seen]) -> Iterator[Task]:
+        decision = decide(unit, seen, self._rules)
+        if decision.skipped:
+            self._outcome.skipped += 1
+        if decision.unit is None and not decision.actions:
+            return
+        if any(action.op is Op.DELETE for action in decision.actions):
+            self._doomed[unit.id] = (unit, seen)
+            return
+        self._doomed.pop(unit.id, None)
+        yield Task(unit=unit, seen=seen, decision=decision)
+
+    def _deletions(self) -> list[Task]:
+        """The deletions, decided anew on the rows as they are after everything else."""
+        tasks = []
+        for unit, seen in self._doomed.values():
+            fresh = self._store.unit(self._link.id, unit.id) or unit
+            decision = decide(fresh, seen, self._rules)
+            tasks.append(Task(unit=fresh, seen=seen, decision=decision))
+        return tasks
+
+    def _park(self, run: Run) -> None:
+        """Put aside what could not be understood; the rest has gone on already."""
+        with self._store.begin() as tx:
+            self._around.fence(tx)
+            for unit, problem in self._problems:
+                row = replace(
+                    unit,
+                    state=UnitState.PARKED,
+                    error_code=problem.code,
+                    error=problem.detail,
+                    retry_at=None,
+                )
+                self._outcome.counts.parked += 1
+                if row == unit:
+                    continue
+                tx.put_units([row])
+                tx.journal([self._parking(run, row)])
+
+    def _parking(self, run: Run, row: Unit) -> JournalEntry:
+        return JournalEntry(
+            id=0,
+            at=self._around.now(),
+            run_id=run.id,
+            link_id=self._link.id,
+            unit_id=row.id,
+            side=None,
+            op=Op.PARK.value,
+            cause=f"{row.error_code}: {row.error}",
+        )
+
+    def _observer(self, side: Side) -> Observer:
+        if side not in self._observers:
+            self._observers[side] = Observer(
+                link=self._link,
+                side=side,
+                connector=self._connectors[side],
+                store=self._store,
+                guard=self._rules.policy.delete_guard,
+                approved=self._approved,
+                log=self._around.log,
+            )
+        return self._observers[side]
+
+    def _read(self, side: Side) -> Iterator[Iterable[Observation]]:
+        observer = self._observer(side)
+        cursor = None if self._full else self._store.cursor(self._link.id, side)
+        try:
+            yield from observer.observe(cursor)
+        except ResyncError:
+            if cursor is None:
+                raise
+            self._around.log("cursor void, listing everything", link=self._link.name, side=side)
+            yield from observer.observe(None)
+        self._outcome.short += observer.short

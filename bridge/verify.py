@@ -1,0 +1,150 @@
+"""Compares both sides of a link by what a person would see, independently of what we remember.
+
+Both providers are asked to expand their calendars themselves; neither our own expansion nor the
+shadows take part. The ID map is used only to leave out what the bridge does not look after.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from mappings.projection import project
+
+from bridge.reconcile import Rules
+from bridge.records import Link, Side, UnitState
+from bridge.store import Store
+from connectors.contract import Connector
+from mappings import richtext
+from mappings.model import Details, Event, Occurrence, When
+
+PAST = timedelta(days=60)
+FUTURE = timedelta(days=400)
+
+
+@dataclass(slots=True)
+class Comparison:
+    """The result for one link. Each difference is a JSON object for people and programs."""
+
+    link: str
+    units: int = 0
+    occurrences: int = 0
+    differences: list[dict[str, Any]] = field(default_factory=list)
+
+    def to_json(self) -> dict[str, Any]:
+        """The link's line in `verify --json`."""
+        return {
+            "link": self.link,
+            "units": self.units,
+            "occurrences": self.occurrences,
+            "differences": self.differences,
+        }
+
+
+def verify(
+    link: Link,
+    rules: Rules,
+    connectors: Mapping[Side, Connector],
+    store: Store,
+    now: datetime,
+    *,
+    past: timedelta = PAST,
+    future: timedelta = FUTURE,
+) -> Comparison:
+    """Compare the link's calendars from `now - past` to `now + future`, within its window."""
+    since = max(filter(None, (now - past, rules.since)))
+    until = min(filter(None, (now + future, rules.until)))
+    tended = _tended(link, store)
+    result = Comparison(link.name, units=len(tended[Side.A]))
+    here: dict[Side, dict[str, list[Any]]] = {}
+    for side in Side:
+        calendar = link.endpoint(side).calendar
+        boxes: dict[str, list[Any]] = defaultdict(list)
+        for ref, occurrence in connectors[side].occurrences(calendar, since, until):
+            unit = tended[side].get(ref)
+            if side is Side.A:
+                for face in _projected(occurrence, rules):
+                    boxes[unit or f"a:{ref}"].append(face)
+            elif unit is not None:
+                boxes[unit].append(_face(occurrence))
+        here[side] = boxes
+    result.occurrences = sum(map(len, here[Side.A].values()))
+    parked = {unit.id for unit in store.units(link.id, state=UnitState.PARKED)}
+    for unit in sorted(here[Side.A].keys() | here[Side.B].keys()):
+        if unit in parked:
+            continue
+        a, b = here[Side.A].get(unit, []), here[Side.B].get(unit, [])
+        result.differences.extend(_compare(unit, a, b))
+    return result
+
+
+def _tended(link: Link, store: Store) -> dict[Side, dict[str, str]]:
+    """ref -> unit id, per side, of everything the link looks after."""
+    return {side: dict(store.refs(link.id, side)) for side in Side}
+
+
+Face = tuple[str, str, str, str, str, str]
+"""What a person sees of an occurrence: start, end, title, place, text, busy or free."""
+
+NAMES = ("start", "end", "title", "location", "description", "busy")
+
+
+def _projected(occurrence: Occurrence, rules: Rules) -> Iterator[Face]:
+    """The face that side B should show for an occurrence of side A; nothing if filtered out."""
+    event = _as_event(occurrence)
+    projection = project(event, rules.policy, rules.limits[Side.B])
+    if projection.event is not None:
+        details = projection.event.details
+        yield _face(Occurrence(start=occurrence.start, end=occurrence.end, details=details))
+
+
+def _as_event(occurrence: Occurrence) -> Event:
+    start, end = occurrence.start, occurrence.end
+    if isinstance(start, datetime):
+        assert isinstance(end, datetime)
+        when = When(start=start.replace(tzinfo=None), duration=end - start, zone="UTC")
+    else:
+        when = When(start=start, duration=end - start)
+    return Event(details=occurrence.details, when=when)
+
+
+def _face(occurrence: Occurrence) -> Face:
+    details: Details = occurrence.details
+    return (
+        _point(occurrence.start),
+        _point(occurrence.end),
+        details.title,
+        details.location.name if details.location else "",
+        " ".join(richtext.to_text(details.description).split()),
+        details.busy.value,
+    )
+
+
+def _point(value: datetime | date) -> str:
+    return value.isoformat(timespec="seconds") if isinstance(value, datetime) else value.isoformat()
+
+
+def _compare(unit: str, a: Iterable[Face], b: Iterable[Face]) -> Iterator[dict[str, Any]]:
+    """Occurrences are matched by start and end first, so that a changed title is one difference
+    and not a missing and a superfluous occurrence."""
+    left, right = sorted(a), sorted(b)
+    for face in list(left):
+        if face in right:
+            left.remove(face)
+            right.remove(face)
+    for face in left:
+        twin = next((other for other in right if other[:2] == face[:2]), None)
+        if twin is None:
+            yield {"unit": unit, "what": "missing on b", **dict(zip(NAMES, face, strict=True))}
+            continue
+        right.remove(twin)
+        fields = [
+            {"field": name, "a": mine, "b": theirs}
+            for name, mine, theirs in zip(NAMES, face, twin, strict=True)
+            if mine != theirs
+        ]
+        yield {"unit": unit, "what": "different", "start": face[0], "title": face[2],
+               "fields": fields}  # fmt: skip
+    for face in right:
+        yield {"unit": unit, "what": "superfluous on b", **dict(zip(NAMES, face, strict=True))}

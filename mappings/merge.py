@@ -1,0 +1,212 @@
+"""Three-way merge by field and by occurrence.
+
+A *change* is the difference between what a side showed before and what it shows now, path by
+path. `changes` finds them, `transfer` carries one side's changes over to the other side's event,
+`clashes` names the paths that both sides changed to different values.
+
+A path is a tuple: `("title",)` and so on for details, `("schedule",)` for time, rule and extra
+dates together (a rule means nothing without the start it was written for), and
+`("occurrence", key, field)` for one occurrence, where field is a detail, `when`, or `exists`.
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+from mappings import recurrence
+from mappings.model import Details, Event, Key, Override, When
+
+Path = tuple[str, ...]
+
+SCHEDULE: Path = ("schedule",)
+DETAIL_FIELDS = tuple(item.name for item in fields(Details))
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """When an event takes place: the part of it that can only be understood together."""
+
+    when: When
+    rule: Any
+    rdates: tuple[Key, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """One occurrence as a reader sees it: its details and time, or None if it is not there."""
+
+    details: Details
+    when: When
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One path's value before and after."""
+
+    before: Any
+    after: Any
+
+
+def schedule(event: Event) -> Schedule:
+    """The schedule of an event."""
+    return Schedule(event.when, event.rule, event.rdates)
+
+
+def shown(event: Event, key: Key) -> Shown | None:
+    """What the series shows at an occurrence, whether by exception or by rule."""
+    override = event.overrides_by_key.get(key)
+    if override is None:
+        if not recurrence.is_member(event, key):
+            return None
+        return Shown(event.details, recurrence.when_of(event, key))
+    if override.cancelled or override.details is None or override.when is None:
+        return None
+    return Shown(override.details, override.when)
+
+
+def aligned(event: Event, like: Event) -> Event:
+    """`event` with its exceptions named as in a series whose start or zone was moved to `like`."""
+    if event.when == like.when or not event.overrides:
+        return event
+    return replace(event, overrides=recurrence.rekey(event.overrides, event, like))
+
+
+def changes(before: Event, after: Event) -> dict[Path, Change]:
+    """Every path whose value differs. Exceptions are matched by occurrence."""
+    found: dict[Path, Change] = {}
+    _compare_details(found, (), before.details, after.details)
+    if schedule(before) != schedule(after):
+        found[SCHEDULE] = Change(schedule(before), schedule(after))
+    if not before.overrides and not after.overrides:
+        return found
+    before = aligned(before, after)
+    if before.overrides == after.overrides and not found:
+        return found
+    for key in sorted(before.overrides_by_key.keys() | after.overrides_by_key.keys()):
+        _compare_occurrence(found, key, before, after)
+    return found
+
+
+def _compare_details(found: dict[Path, Change], prefix: Path, old: Details, new: Details) -> None:
+    if old == new:
+        return
+    for name in DETAIL_FIELDS:
+        before, after = getattr(old, name), getattr(new, name)
+        if before != after:
+            found[(*prefix, name)] = Change(before, after)
+
+
+def _compare_occurrence(found: dict[Path, Change], key: Key, before: Event, after: Event) -> None:
+    inherits = key not in after.overrides_by_key
+    old, new = _shown_as_before(before, after, key), shown(after, key)
+    prefix = ("occurrence", key)
+    if old is None and new is None:
+        return
+    if old is None or new is None:
+        found[(*prefix, "exists")] = Change(old is not None, new is not None)
+        if new is None or inherits:
+            return
+        old = Shown(after.details, recurrence.when_of(after, key))
+    if inherits and key not in before.overrides_by_key:
+        return
+    _compare_details(found, prefix, old.details, new.details)
+    if old.when != new.when:
+        found[(*prefix, "when")] = Change(old.when, new.when)
+
+
+def _shown_as_before(before: Event, after: Event, key: Key) -> Shown | None:
+    """What the occurrence showed before, measured on the *new* series where it had no exception:
+    a change of the whole series is not a change of each occurrence."""
+    if key in before.overrides_by_key:
+        return shown(before, key)
+    return shown(replace(after, overrides=()), key)
+
+
+def transfer(before: Event, after: Event, onto: Event, only: Collection[Path] | None) -> Event:
+    """`onto` with the changes from `before` to `after` made to it, and nothing else.
+
+    `only` restricts them to some paths. An exception that exists only on `onto` follows a change
+    of the series in every field in which it agreed with the series so far.
+    """
+    found = changes(before, after)
+    if only is not None:
+        found = {path: change for path, change in found.items() if path in only}
+    if not found:
+        return onto
+    own = {path[0]: change.after for path, change in found.items() if len(path) == 1}
+    result = replace(
+        onto,
+        details=replace(
+            onto.details, **{name: value for name, value in own.items() if name != "schedule"}
+        ),
+    )
+    if SCHEDULE in found:
+        result = replace(result, when=after.when, rule=after.rule, rdates=after.rdates)
+        result = replace(result, overrides=recurrence.rekey(onto.overrides, onto, result))
+    overrides = {
+        override.key: _inherit(override, onto.details, result.details)
+        if override.key not in after.overrides_by_key
+        else override
+        for override in result.overrides
+    }
+    _transfer_occurrences(found, after, result, overrides)
+    return recurrence.tidy(
+        replace(result, overrides=tuple(overrides[key] for key in sorted(overrides)))
+    )
+
+
+def _inherit(override: Override, old: Details, new: Details) -> Override:
+    if override.details is None or old == new:
+        return override
+    moved = {
+        name: getattr(new, name)
+        for name in DETAIL_FIELDS
+        if getattr(old, name) != getattr(new, name)
+        and getattr(override.details, name) == getattr(old, name)
+    }
+    return replace(override, details=replace(override.details, **moved)) if moved else override
+
+
+def _transfer_occurrences(
+    found: Mapping[Path, Change], after: Event, result: Event, overrides: dict[Key, Override]
+) -> None:
+    by_key: dict[Key, dict[str, Any]] = {}
+    for path, change in found.items():
+        if len(path) == 3:
+            by_key.setdefault(Key(path[1]), {})[path[2]] = change.after
+    for key, values in by_key.items():
+        if values.get("exists") is False:
+            overrides[key] = Override(key=key, cancelled=True)
+            continue
+        current = shown(replace(result, overrides=tuple(overrides.values())), key)
+        source = shown(after, key)
+        base = current or source
+        if base is None:
+            continue
+        values.pop("exists", None)
+        when = values.pop("when", base.when)
+        overrides[key] = Override(key=key, details=replace(base.details, **values), when=when)
+
+
+def clashes(
+    ours: Mapping[Path, Change], theirs: Mapping[Path, Change]
+) -> tuple[frozenset[Path], frozenset[Path]]:
+    """The paths of each side's changes that contradict the other side's.
+
+    The same path with two different new values; an occurrence that one side removed and the other
+    edited; a schedule and a single occurrence's time never clash: the occurrence keeps its own.
+    """
+    mine = {path for path in ours.keys() & theirs.keys() if ours[path].after != theirs[path].after}
+    left, right = set(mine), set(mine)
+    for first, second, out_first, out_second in (
+        (ours, theirs, left, right),
+        (theirs, ours, right, left),
+    ):
+        for path, change in first.items():
+            if len(path) == 3 and path[2] == "exists" and change.after is False:
+                edits = {other for other in second if len(other) == 3 and other[1] == path[1]}
+                edits = {other for other in edits if second[other].after is not False}
+                if edits:
+                    out_first.add(path)
+                    out_second.update(edits)
+    return frozenset(left), frozenset(right)
