@@ -24,9 +24,13 @@ class Pacer(Protocol):
 
 
 class LocalPacer:
-    """A budget inside one process: a smooth spacing per operation, thread safe.
+    """A budget inside one process, per operation, thread safe.
 
-    Aims at `headroom` of what the provider permits, because other programs share the budget.
+    Aims at `headroom` of what the provider permits, because other programs share the budget:
+    `headroom * per_minute` in the long run, with an allowance for bursts of half of what is
+    spared, so that no minute ever holds more than `(1 + headroom) / 2 * per_minute` calls (and
+    one). Within a second calls are spaced evenly at `headroom * per_second`, without bursts. A
+    provider that counts all its calls together gets one name for all of them.
     """
 
     def __init__(
@@ -37,44 +41,44 @@ class LocalPacer:
         sleep: Callable[[float], None],
         headroom: float = 0.9,
     ) -> None:
-        rates = [
-            rate
-            for rate in (budget.per_second, budget.per_minute and budget.per_minute / 60)
-            if rate
-        ]
-        self._second = 1 / (headroom * budget.per_second) if budget.per_second else 0.0
-        self._minute = 1 / (headroom * min(rates)) if rates else 0.0
-        self._burst = (budget.per_minute or 0.0) / 6
+        per_minute = budget.per_minute or 0.0
+        self._spacing = 1 / (headroom * budget.per_second) if budget.per_second else 0.0
+        self._interval = 60 / (headroom * per_minute) if per_minute else 0.0
+        self._tolerance = (1 - headroom) / 2 * per_minute * self._interval
         self._monotonic = monotonic
         self._sleep = sleep
         self._lock = Lock()
-        self._next: dict[str, float] = {}
-        self._theoretical: dict[str, float] = {}
+        self._earliest: dict[str, float] = {}
+        self._arrival: dict[str, float] = {}
+        self._barred: dict[str, float] = {}
 
     def wait(self, operation: str) -> None:
-        """Return when the call fits (generic cell rate algorithm: burst of ten seconds' worth)."""
-        if not self._minute:
-            wake = self._next.get(operation, 0.0)
-            pause = wake - self._monotonic()
-            if pause > 0:
-                self._sleep(pause)
-            return
-        with self._lock:
-            now = self._monotonic()
-            start = max(now, self._next.get(operation, 0.0))
-            arrival = max(self._theoretical.get(operation, start), start)
-            start = max(start, arrival - self._burst * self._minute)
-            self._theoretical[operation] = arrival + self._minute
-            self._next[operation] = start + self._second
-            pause = start - now
-        if pause > 0:
-            self._sleep(pause)
+        """Return when the call fits. A `slow_down` meanwhile holds up those who wait, too."""
+        while True:
+            with self._lock:
+                now = self._monotonic()
+                turn = self._reserve(operation, now)
+            if turn > now:
+                self._sleep(turn - now)
+            with self._lock:
+                if self._barred.get(operation, turn) <= turn:
+                    return
 
     def slow_down(self, operation: str, seconds: float) -> None:
         """Push the next permitted call of `operation` back."""
         with self._lock:
             until = self._monotonic() + seconds
-            self._next[operation] = max(self._next.get(operation, 0.0), until)
+            self._barred[operation] = max(self._barred.get(operation, until), until)
+            self._earliest[operation] = max(self._earliest.get(operation, until), until)
+
+    def _reserve(self, operation: str, now: float) -> float:
+        """The instant of the next call (generic cell rate algorithm, ITU-T I.371)."""
+        turn = max(now, self._earliest.get(operation, now))
+        arrival = max(turn, self._arrival.get(operation, turn))
+        turn = max(turn, arrival - self._tolerance)
+        self._arrival[operation] = arrival + self._interval
+        self._earliest[operation] = turn + self._spacing
+        return turn
 
 
 class FreePacer:
