@@ -248,12 +248,19 @@ class Walk(_Walked):
             base = self.start.year * 12 + self.start.month - 1
             skipped = (at.year * 12 + at.month - 1 - base) // step * step
             for count in range(base + skipped, END.year * 12, step):
-                yield _month(*divmod(count, 12))
+                yield self._month(*divmod(count, 12))
         else:
             skipped = (at.year - self.start.year) // step * step
             months = [month - 1 for month in rule.by_month] or range(12)
             for year in range(self.start.year + skipped, END.year, step):
-                yield [day for month in months for day in _month(year, month)]
+                yield [day for month in months for day in self._month(year, month)]
+
+    def _month(self, year: int, month: int) -> list[date]:
+        """The days of a month (0 = January) that BYMONTHDAY leaves."""
+        length = monthrange(year, month + 1)[1]
+        named = self._rule.by_month_day
+        days = {n if n > 0 else length + 1 + n for n in named} if named else range(1, length + 1)
+        return [date(year, month + 1, day) for day in sorted(days) if 1 <= day <= length]
 
 
 class Clock(_Walked):
@@ -414,10 +421,6 @@ def _clocks(rule: Rule, start: datetime) -> list[time]:
         for minute in rule.by_minute or (start.minute,)
         for second in rule.by_second or (start.second,)
     ]
-
-
-def _month(year: int, month: int) -> list[date]:
-    return [date(year, month + 1, day + 1) for day in range(monthrange(year, month + 1)[1])]
 
 
 def _room(base: datetime) -> int:
