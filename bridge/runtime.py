@@ -173,7 +173,7 @@ class Runtime:
                     result.append(ReadyLink(config=config, link=tx.put_link(link)))
                     tx.put_setting(_spec(config), spec)
         else:
-            result += [ReadyLink(config=config, link=link) for config, link, _spec_ in fresh]
+            result += [ReadyLink(config=config, link=link) for config, link, _ in fresh]
         return result
 
     def _resolve(
@@ -294,7 +294,7 @@ def _twins(
     """Links that turned out to join the same two calendars under different spellings."""
     pairs = {frozenset((item.link.a, item.link.b)): item.config for item in known}
     problems = []
-    for config, link, _spec_ in fresh:
+    for config, link, _ in fresh:
         twin = pairs.setdefault(frozenset((link.a, link.b)), config)
         if twin is not config:
             problems.append(

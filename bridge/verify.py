@@ -10,14 +10,13 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from mappings.projection import project
-
 from bridge.reconcile import Rules
 from bridge.records import Link, Side, UnitState
 from bridge.store import Store
 from connectors.contract import Connector
 from mappings import richtext
 from mappings.model import Details, Event, Occurrence, When
+from mappings.projection import project
 
 PAST = timedelta(days=60)
 FUTURE = timedelta(days=400)

@@ -1,0 +1,196 @@
+"""`calbridge run`: intake, workers, polling and webhook server in one process."""
+
+import logging
+import threading
+from collections.abc import Callable, Collection
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+import uvicorn
+
+from bridge.intake import Intake, recheck_setting
+from bridge.jobs import Done, Ending, Failed, Snooze, Workers
+from bridge.records import Link, LinkState, RunKind, Side
+from bridge.runtime import ReadyLink, Runtime
+from bridge.store import Tx
+from bridge.store.jobs import Claim
+from bridge.sync import Surroundings
+from connectors.contract import Connector, Subscribes
+from connectors.errors import (
+    ConnectorError,
+    FatalError,
+    RateLimitedError,
+    ReauthorizeError,
+    RejectedError,
+)
+
+ROLES = ("intake", "workers", "schedule", "web")
+RESUBSCRIBE = timedelta(hours=24)
+RECONSIDER = timedelta(minutes=15)
+"""How often a link that waits for a person is tried again by itself."""
+BACKOFF_CAP = timedelta(hours=1)
+
+
+class Service:
+    """One running process. `start`, then `stop`."""
+
+    def __init__(self, runtime: Runtime, only: Collection[str] = ROLES) -> None:
+        self._runtime = runtime
+        self._store = runtime.store
+        self._now = runtime.system.now
+        self._only = frozenset(only)
+        self._log = logging.getLogger("calbridge.service")
+        self._ready: dict[int, ReadyLink] = {}
+        self._subscribed: dict[tuple[int, Side], datetime] = {}
+        self._workers = Workers(
+            self._store, self._handle, now=self._now, threads=runtime.config.service.workers
+        )
+        self._intake = Intake(runtime, self._workers.wake)
+        self._web: uvicorn.Server | None = None
+        self._web_thread: threading.Thread | None = None
+
+    @property
+    def address(self) -> str:
+        """Where the webhook server listens, `http://host:port`; known once started."""
+        assert self._web is not None
+        port = self._web.servers[0].sockets[0].getsockname()[1]
+        return f"http://{self._web.config.host}:{port}"
+
+    def start(self) -> None:
+        """Begin. Raises `ConfigError` if a link cannot be used as configured."""
+        links = self._runtime.ready(self._runtime.select())
+        self._ready = {item.link.id: item for item in links}
+        if "web" in self._only:
+            self._serve()
+        if "intake" in self._only:
+            self._intake.learn(item.link for item in links)
+            self._intake.listen()
+        if "schedule" in self._only:
+            with self._store.begin() as tx:
+                tx.hint(list(self._ready), self._now())
+        if "workers" in self._only:
+            self._workers.start()
+        self._log.info("running %s link(s)", len(links))
+
+    def stop(self) -> None:
+        """End within ten seconds; what was being done is taken up by the next start."""
+        if self._web is not None:
+            self._web.should_exit = True
+        self._intake.stop()
+        self._workers.stop()
+        if self._web_thread is not None:
+            self._web_thread.join(3)
+
+    def _serve(self) -> None:
+        host, _, port = self._runtime.config.service.listen.rpartition(":")
+        config = uvicorn.Config(
+            self._intake.app(), host=host, port=int(port), log_level="warning", lifespan="off"
+        )
+        self._web = uvicorn.Server(config)
+        self._web_thread = threading.Thread(target=self._web.run, name="web", daemon=True)
+        self._web_thread.start()
+        while not self._web.started:
+            if not self._web_thread.is_alive():
+                raise OSError(f"cannot listen on {host}:{port}; is it in use?")
+            self._runtime.system.sleep(0.01)
+
+    # -- one run of one link -------------------------------------------------------------------------
+
+    def _handle(self, claim: Claim, fence: Callable[[Tx], None]) -> Ending:
+        ready = self._ready.get(claim.link_id)
+        link = self._store.link_by_id(claim.link_id)
+        if ready is None or link is None:
+            return Done(None)
+        if link.state in (LinkState.HELD, LinkState.PAUSED, LinkState.ENDED):
+            return Done(None)
+        ready = replace(ready, link=link)
+        try:
+            self._prepare(ready, fence)
+            with self._store.lock("link", link.uid):
+                outcome = self._runtime.link_pass(
+                    ready,
+                    around=Surroundings(
+                        store=self._store, now=self._now, log=self._runtime.log, fence=fence
+                    ),
+                ).run(RunKind.SYNC)
+        except RateLimitedError as error:
+            return Snooze(self._now() + timedelta(seconds=max(1.0, error.after)))
+        except ReauthorizeError as error:
+            return self._wait(link, LinkState.WAITING, error, fence)
+        except (FatalError, RejectedError) as error:
+            return self._wait(link, LinkState.SUSPENDED, error, fence)
+        except ConnectorError as error:
+            return Failed(f"{type(error).__name__}: {error.message}", self._retry_at(claim))
+        if link.state is not LinkState.ACTIVE and not outcome.held:
+            self._set_state(link, LinkState.ACTIVE, "", fence)
+        return Done(None if outcome.held else self._next_poll(link))
+
+    def _prepare(self, ready: ReadyLink, fence: Callable[[Tx], None]) -> None:
+        """Renew subscriptions, and look at the calendar list if a push said that it changed."""
+        link = ready.link
+        setting = recheck_setting(link)
+        recheck = self._store.setting(setting) == "1"
+        for side, connector in self._runtime.connectors(link).items():
+            due = self._subscribed.get((link.id, side))
+            if due is None or due <= self._now() or recheck:
+                self._subscribe(link, side, connector)
+                self._observe_calendars(link, side, connector, fence)
+        if recheck:
+            with self._store.begin() as tx:
+                fence(tx)
+                tx.put_setting(setting, "")
+
+    def _subscribe(self, link: Link, side: Side, connector: Connector) -> None:
+        if isinstance(connector, Subscribes) and self._runtime.rules(
+            self._ready[link.id].config, link
+        ).writes(side.other):
+            connector.subscribe(None)
+            connector.subscribe(link.endpoint(side).calendar)
+        self._subscribed[link.id, side] = self._now() + RESUBSCRIBE
+
+    def _observe_calendars(
+        self, link: Link, side: Side, connector: Connector, fence: Callable[[Tx], None]
+    ) -> None:
+        """Notice calendars that came, went, were renamed, or whose rights changed."""
+        end = link.endpoint(side)
+        calendars = connector.calendars()
+        with self._store.begin() as tx:
+            fence(tx)
+            changes = tx.put_calendars(end.connector, end.account, calendars)
+        if changes:
+            self._runtime.log(
+                "calendars changed", connector=end.connector, account=end.account, changes=changes
+            )
+        if all(calendar.id != end.calendar for calendar in calendars):
+            raise FatalError(
+                f"calendar {end.calendar} is no longer in the list of {end.account}; nothing was "
+                "deleted on the other side. Restore or share it again, or remove the link",
+                provider=end.connector,
+                operation="calendars",
+            )
+
+    def _wait(
+        self, link: Link, state: LinkState, error: ConnectorError, fence: Callable[[Tx], None]
+    ) -> Ending:
+        self._log.warning("link %s is %s: %s", link.name, state.value, error.message)
+        self._set_state(link, state, error.message, fence)
+        return Done(self._now() + RECONSIDER)
+
+    def _set_state(
+        self, link: Link, state: LinkState, reason: str, fence: Callable[[Tx], None]
+    ) -> None:
+        with self._store.begin() as tx:
+            fence(tx)
+            tx.set_link_state(link.id, state, reason)
+
+    def _retry_at(self, claim: Claim) -> datetime:
+        seconds = min(BACKOFF_CAP.total_seconds(), 2.0 ** min(claim.attempts + 1, 12))
+        return self._now() + timedelta(
+            seconds=seconds * (0.5 + 0.5 * self._runtime.system.random())
+        )
+
+    def _next_poll(self, link: Link) -> datetime:
+        poll = self._runtime.config.service.poll * (0.9 + 0.2 * self._runtime.system.random())
+        retry = self._store.next_retry(link.id)
+        due = self._now() + poll
+        return min(due, retry) if retry else due
