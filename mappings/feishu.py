@@ -137,7 +137,7 @@ def decode(wire: Wire, switches: FeishuDialect = DEFAULT, *, role: str = "") -> 
     if not text:
         return event
     rule = recurrence.parse_rule(str(text), when, until_date=switches.until_date)
-    return recurrence.tidy(replace(event, rule=rule))
+    return recurrence.rebase(replace(event, rule=rule))
 
 
 def decode_override(

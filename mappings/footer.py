@@ -37,7 +37,7 @@ def join(html: str, lines: tuple[str, ...]) -> str:
     block = "\n".join([_HEAD, *rows, _END])
     if not description:
         return block
-    if "<" in description and _is_tagged(description):
+    if richtext.has_markup(description):
         return richtext.canonical(description + "<br><br>" + block.replace("\n", "<br>"))
     return f"{description}\n\n{block}"
 
@@ -59,7 +59,7 @@ def split(html: str) -> tuple[str, tuple[str, ...]]:
         rest.append(html[at : block.start()])
         at = block.end()
     rest.append(html[at:])
-    glue = "<br>" if _is_tagged(html) else "\n"
+    glue = "<br>" if richtext.has_markup(html) else "\n"
     kept = [part for part in (_trim(part) for part in rest) if part]
     return richtext.canonical(glue.join(kept)), _lines(blocks[-1]["lines"])
 
@@ -76,7 +76,3 @@ def _lines(rows: str) -> tuple[str, ...]:
 
 def _trim(part: str) -> str:
     return re.sub(rf"^(?: |{_BREAK})+|(?: |{_BREAK})+$", "", part)
-
-
-def _is_tagged(html: str) -> bool:
-    return re.search(r"</?[a-z]", html) is not None

@@ -12,8 +12,8 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from mappings import colors, footer, recurrence, richtext, zones
-from mappings.google_schedule import Lines, compact, instant_of, key_of_day, zone_of
 from mappings.errors import UnmappableError
+from mappings.google_schedule import Lines, compact, instant_of, key_of_day, zone_of
 from mappings.limits import TargetLimits
 from mappings.model import (
     Attachment,
@@ -102,7 +102,7 @@ def organized(wire: Wire) -> bool:
     return not organizer or bool(organizer.get("self")) or bool(wire.get("privateCopy"))
 
 
-def origin_of(wire: Wire) -> str | None:
+def origin(wire: Wire) -> str | None:
     """The create key that the bridge left on the event."""
     private = (wire.get("extendedProperties") or {}).get("private") or {}
     return private.get(MARK)
@@ -128,14 +128,9 @@ def decode(wire: Wire, calendar_zone: str | None = None) -> Event:
     if not wire.get("recurrence"):
         return event
     lines = Lines.read(wire["recurrence"], when)
-    return recurrence.tidy(
-        replace(
-            event,
-            rule=lines.rule,
-            rdates=lines.rdates,
-            overrides=tuple(Override(key=key, cancelled=True) for key in lines.exdates),
-        )
-    )
+    removed = tuple(Override(key=key, cancelled=True) for key in lines.exdates)
+    event = replace(event, rule=lines.rule, rdates=lines.rdates, overrides=removed)
+    return recurrence.tidy(recurrence.rebase(event))
 
 
 def decode_override(wire: Wire, series: When) -> Override:

@@ -11,6 +11,7 @@ references").
 import re
 from dataclasses import dataclass
 from html import unescape
+from unicodedata import category
 
 import nh3
 
@@ -46,6 +47,10 @@ _CONTROL = re.compile("[\x00-\x08\x0e-\x1f\x7f\ud800-\udfff]")
 _TRAILING = re.compile(r" +(?=\n|$)")
 _REFERENCE = re.compile(r"&(?:#[0-9]+;?|#[xX][0-9a-fA-F]+;?|[^\t\n\f <&#;]{1,32};?)")
 _TAG_OPENING = re.compile(r"<(?=[A-Za-z/!?]|$)")
+_ZWJ = "\u200d"
+_SKIN_TONES = frozenset(map(chr, range(0x1F3FB, 0x1F400)))
+_REGIONAL = frozenset(map(chr, range(0x1F1E6, 0x1F200)))
+_TAG = re.compile("</?[a-z]")
 _BLANK = re.compile(r"[ \n]+")
 
 
@@ -68,6 +73,11 @@ def canonical(text: str, *, wrapped: bool = False) -> str:
         return escape(_plain(unescape(text)))
     cleaned = _CLEANER.clean(_LAYOUT.sub(r"\1", text).replace("\n", "<br>"))
     return _Writer().write(cleaned)
+
+
+def has_markup(html: str) -> bool:
+    """True if canonical text contains any tag, so that its lines end in `<br>`."""
+    return "<" in html and _TAG.search(html) is not None
 
 
 def to_text(html: str) -> str:
@@ -98,6 +108,52 @@ def from_text(text: str) -> str:
 def line(text: str) -> str:
     """Text that has to stay on one line (a title, a name): white space becomes single blanks."""
     return " ".join(_CONTROL.sub("", text).split())
+
+
+def shorten(text: str, limit: int) -> str:
+    """At most `limit` characters, with an ellipsis where something was cut off.
+
+    Never cuts inside what a reader takes for one character (UAX #29, without Hangul jamo).
+    """
+    if len(text) <= limit:
+        return text
+    at = max(limit - 1, 0)
+    while at and _joined(text, at):
+        at -= 1
+    return (text[:at].rstrip() + "…")[:limit]
+
+
+def shorten_html(html: str, limit: int) -> str:
+    """Canonical HTML of at most `limit` characters, tags and references included."""
+    budget = limit
+    while len(html) > limit and budget > 0:
+        cut = canonical(_beginning(html, budget))
+        if len(cut) <= limit:
+            return cut
+        budget -= len(cut) - limit
+    return html if len(html) <= limit else ""
+
+
+def _beginning(html: str, budget: int) -> str:
+    """The first `budget` characters, whole tags only; what stays open is closed by others."""
+    parts: list[str] = []
+    for match in _TOKEN.finditer(html):
+        piece = match.group()
+        if len(piece) > budget:
+            if match[4]:
+                parts.append(escape(shorten(unescape(piece), budget)))
+            break
+        parts.append(piece)
+        budget -= len(piece)
+    return "".join(parts)
+
+
+def _joined(text: str, at: int) -> bool:
+    """True if the characters around a position show as one."""
+    before, after = text[at - 1], text[at]
+    if before == _ZWJ or after == _ZWJ or category(after)[0] == "M" or after in _SKIN_TONES:
+        return True
+    return before in _REGIONAL and after in _REGIONAL
 
 
 def escape(text: str) -> str:
