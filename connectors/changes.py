@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from connectors.contract import Copy, Fragment, Member, Whole
+from mappings import recurrence
 from mappings.model import Event, Key
 
 _OCCURRENCE = "occurrence:"
@@ -27,7 +28,13 @@ def apply_change(copy: Copy | None, change: Whole | Fragment) -> Copy | None:
     if base is None:
         return None
     event = _event(copy.event if copy else None, base.event, change)
-    return replace(base, event=event, members=_members(copy, change, recurring=event.recurring))
+    times = [base.updated, change.updated, copy.updated if copy else None]
+    return replace(
+        base,
+        event=event,
+        members=_members(copy, change, recurring=event.recurring),
+        updated=max((time for time in times if time), default=None),
+    )
 
 
 def _event(shown: Event | None, main: Event, change: Fragment) -> Event:
@@ -37,7 +44,7 @@ def _event(shown: Event | None, main: Event, change: Fragment) -> Event:
     for key in change.reverted:
         overrides.pop(key, None)
     overrides |= {override.key: override for override in change.overrides}
-    return replace(main, overrides=tuple(overrides[key] for key in sorted(overrides)))
+    return recurrence.tidy(replace(main, overrides=tuple(overrides.values())))
 
 
 def _members(copy: Copy | None, change: Fragment, *, recurring: bool) -> tuple[Member, ...]:

@@ -102,7 +102,8 @@ class Fragment:
 
     `main` is the series (or single event) *without* overrides, None if it did not change;
     `overrides` replace those with the same key, `reverted` keys follow the rule again.
-    `members` are those of the parts named here.
+    `members` are those of the parts named here, `updated` the provider's own time of the latest
+    change among them, if it tells.
     """
 
     ref: str
@@ -110,6 +111,7 @@ class Fragment:
     overrides: tuple[Override, ...] = ()
     reverted: tuple[Key, ...] = ()
     members: tuple[Member, ...] = ()
+    updated: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

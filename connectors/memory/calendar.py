@@ -9,6 +9,7 @@ from connectors.changes import occurrence_part
 from connectors.contract import Calendar, Change, Copy, Fragment, Gone, Member, Unreadable, Whole
 from connectors.errors import ResyncError
 from connectors.memory import edits
+from mappings import recurrence
 from mappings.model import Event, Key
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ class MemoryCalendar:
     def person_moves(
         self, ref: str, start: datetime | date | str, duration: timedelta | None = None
     ) -> None:
-        """Another wall clock for the whole unit; a series loses its exceptions by that."""
+        """Another wall clock for the whole unit, as `edits.moved` does it."""
         self.person_edits(ref, lambda event: edits.moved(event, start=start, duration=duration))
 
     def person_deletes(self, ref: str) -> None:
@@ -167,7 +168,7 @@ class MemoryCalendar:
         `named` = `origin` is a create key, by which it is found again.
         """
         with self._lock:
-            event = self._world.normalise(event)
+            event = recurrence.tidy(self._world.normalise(event))
             if ref is None:
                 ref = f"{self.info.id}-{len(self._units) + 1}"
                 unit = _Unit(ref=ref, event=event, origin=origin, organized=organized)
@@ -236,7 +237,9 @@ class MemoryCalendar:
         for unit in alive:
             for override in () if unit.unreadable else unit.event.overrides:
                 members = (self._member(unit, occurrence_part(override.key)),)
-                yield Fragment(ref=unit.ref, overrides=(override,), members=members)
+                yield Fragment(
+                    ref=unit.ref, overrides=(override,), members=members, updated=unit.updated
+                )
 
     def _delta(self, unit: _Unit, since: int) -> Iterator[Change]:
         if not unit.alive:
@@ -266,6 +269,7 @@ class MemoryCalendar:
                     if part not in shown
                 ),
                 members=tuple(self._member(unit, part) for part in present),
+                updated=unit.updated,
             )
 
     # -- how a unit is shown -------------------------------------------------------------------

@@ -27,6 +27,7 @@ from connectors.memory.calendar import MemoryCalendar
 from connectors.memory.edits import patched
 from connectors.memory.world import MemoryWorld
 from mappings.model import Details, Event, Key, Occurrence
+from mappings.recurrence import expand
 
 _OWN_VIEW = {"visibility", "busy", "color", "reminders", "response", "footer"}
 """What a mere participant may change: how the event looks to himself."""
@@ -115,8 +116,6 @@ class MemoryConnector:
         self, calendar: str, since: datetime, until: datetime
     ) -> Iterator[tuple[str, Occurrence]]:
         """See `Connector`. The only one whose expansion is the project's own."""
-        from mappings.recurrence import expand
-
         with self.world.calling("occurrences", self.account, calendar=calendar):
             store = self._calendar(calendar)
             units = [(ref, store.event(ref)) for ref in store.refs() if not store.unreadable(ref)]

@@ -1,17 +1,11 @@
 """Edits as a person makes them in a calendar, as pure functions from event to event."""
 
 from dataclasses import fields, replace
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from typing import Any
 
-from mappings.model import Details, Event, Key, Override, When
-
-
-def occurrence_when(event: Event, key: Key) -> When:
-    """When the series itself would hold the occurrence `key`."""
-    if event.when.all_day:
-        return replace(event.when, start=date.fromisoformat(key))
-    return replace(event.when, start=datetime.fromisoformat(key), fold=0)
+from mappings import recurrence
+from mappings.model import WEEKDAYS, Details, Event, Key, Override, Rule, When
 
 
 def edited(event: Event, key: Key | None = None, /, **details: Any) -> Event:
@@ -32,16 +26,30 @@ def moved(
 ) -> Event:
     """The event at another wall clock in its own zone; the occurrence `key` alone, if given.
 
-    A moved series starts anew: exceptions of the old times do not outlive it.
+    A series takes its end, its extra dates and its exceptions along. Moved to another day, it
+    may name none but the day it starts on (`ValueError` otherwise).
     """
     if isinstance(start, str):
         start = datetime.fromisoformat(start) if "T" in start else date.fromisoformat(start)
-    if key is None:
-        when = replace(event.when, start=start, duration=duration or event.when.duration)
-        return replace(event, when=when, overrides=())
-    details, before = _shown(event, key)
-    when = replace(before, start=start, duration=duration or before.duration)
-    return _overridden(event, Override(key=key, details=details, when=when))
+    if key is not None:
+        details, before = _shown(event, key)
+        when = replace(before, start=start, duration=duration or before.duration)
+        return _overridden(event, Override(key=key, details=details, when=when))
+    when = replace(event.when, start=start, duration=duration or event.when.duration)
+    if not event.recurring:
+        return replace(event, when=when)
+    shift = _clock(when) - _clock(event.when)
+    new = replace(
+        event,
+        when=when,
+        rule=_moved_rule(event.rule, event.when, when) if event.rule else None,
+        rdates=tuple(
+            replace(when, start=recurrence.when_of(event, key).start + shift).key
+            for key in event.rdates
+        ),
+    )
+    overrides = recurrence.rekey(event.overrides, event, new)
+    return recurrence.tidy(replace(new, overrides=overrides))
 
 
 def cancelled(event: Event, key: Key) -> Event:
@@ -74,22 +82,53 @@ def patched(current: Event, old: Event, new: Event) -> Event:
             overrides[key] = becomes[key]
         else:
             overrides.pop(key, None)
-    return replace(
+    event = replace(
         current,
         details=replace(current.details, **details),
         when=new.when if new.when != old.when else current.when,
         rule=new.rule if new.rule != old.rule else current.rule,
         rdates=new.rdates if new.rdates != old.rdates else current.rdates,
-        overrides=tuple(overrides[key] for key in sorted(overrides)),
+        overrides=tuple(overrides.values()),
     )
+    return recurrence.tidy(event)
 
 
 def _shown(event: Event, key: Key) -> tuple[Details, When]:
     """What the occurrence shows now; a cancelled one, what it would show without that."""
     known = event.overrides_by_key.get(key) or Override(key=key)
-    return known.details or event.details, known.when or occurrence_when(event, key)
+    return known.details or event.details, known.when or recurrence.when_of(event, key)
 
 
 def _overridden(event: Event, override: Override) -> Event:
     overrides = {**event.overrides_by_key, override.key: override}
-    return replace(event, overrides=tuple(overrides[key] for key in sorted(overrides)))
+    return recurrence.tidy(replace(event, overrides=tuple(overrides.values())))
+
+
+def _clock(when: When) -> datetime:
+    return datetime.combine(when.start, getattr(when.start, "time", time)())
+
+
+def _moved_rule(rule: Rule, old: When, new: When) -> Rule:
+    was, is_ = old.start, new.start
+    if _clock(old).date() != _clock(new).date():
+        names = (rule.by_day, rule.by_month_day, rule.by_month)
+        weekday, day, month = ((0, WEEKDAYS[was.weekday()]),), (was.day,), (was.month,)
+        if rule.by_set_pos or any(
+            named not in ((), own) for named, own in zip(names, (weekday, day, month), strict=True)
+        ):
+            raise ValueError("the rule names other days than the one the series starts on")
+        rule = replace(
+            rule,
+            by_day=((0, WEEKDAYS[is_.weekday()]),) if rule.by_day else (),
+            by_month_day=(is_.day,) if rule.by_month_day else (),
+            by_month=(is_.month,) if rule.by_month else (),
+        )
+    if rule.until is None:
+        return rule
+    text = recurrence.format_rule(replace(rule, until=None), new)
+    if rule.count is not None:
+        bounded = recurrence.parse_rule(f"{text};COUNT={rule.count}", new)
+    else:
+        until = datetime.fromisoformat(rule.until) + (_clock(new) - _clock(old))
+        bounded = recurrence.parse_rule(f"{text};UNTIL={until:%Y%m%dT%H%M%S}", new)
+    return bounded or rule

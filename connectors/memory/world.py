@@ -74,7 +74,7 @@ class MemoryWorld:
         with self.lock:
             calendars = self._accounts.setdefault(account, {})
             if id_ not in calendars:
-                facts = {"name": id_, "role": Role.OWNER, "primary": not calendars} | facts
+                facts = {"name": id_, "role": Role.OWNER, "primary": not calendars, **facts}
                 info = Calendar(id=id_, **facts)
                 calendars[id_] = MemoryCalendar(info, account, self)
             return calendars[id_]

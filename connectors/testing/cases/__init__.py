@@ -1,0 +1,1 @@
+"""The suite's cases, by what they are about."""

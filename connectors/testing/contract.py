@@ -1,0 +1,24 @@
+"""The contract as a test class.
+
+    class TestMyConnector(ConnectorContract):
+        @pytest.fixture
+        def connector(self): ...
+        @pytest.fixture
+        def calendar(self): ...
+        @pytest.fixture
+        def other_party(self): ...
+
+Cases follow the declared capabilities: what a provider says it cannot do is not asked of it, and
+what it says it can do is.
+"""
+
+from connectors.testing.cases.reading import ReadingCases
+from connectors.testing.cases.series import SeriesCases
+from connectors.testing.cases.writing import WritingCases
+from connectors.testing.party import Breakage, OtherParty
+
+__all__ = ["Breakage", "ConnectorContract", "OtherParty"]
+
+
+class ConnectorContract(ReadingCases, WritingCases, SeriesCases):
+    """Everything that the bridge relies on."""
