@@ -1,0 +1,172 @@
+"""Calls to the Calendar API: authorized, paced, repeated where that is safe, with our errors."""
+
+import json
+import threading
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from hashlib import sha256
+from typing import Any, TypeVar
+
+import google_auth_httplib2
+from googleapiclient.discovery import build_from_document
+from googleapiclient.discovery_cache import get_static_doc
+from googleapiclient.errors import HttpError
+
+from connectors.errors import OutcomeUnknownError, RateLimitedError, RetryableError
+from connectors.google.auth import Credentials
+from connectors.google.errors import (
+    PROVIDER,
+    UnansweredError,
+    of_answer,
+    of_broken_answer,
+    of_unreachable,
+)
+from connectors.google.settings import Settings
+from connectors.google.transport import FAILURES, NEVER_SENT, Http
+from connectors.pacing import Pacer, with_retries
+
+T = TypeVar("T")
+Wire = dict[str, Any]
+
+_BUDGET = "calls"
+_QUOTA_USER_LENGTH = 40
+_ATTEMPTS = 6
+
+
+def calendar_service(settings: Settings) -> Any:
+    """The request builder made from the discovery document that the library ships.
+
+    Its `rootUrl` is overwritten, rather than an endpoint passed in, so that whatever else is
+    derived from the document (batches) follows. It holds no connection and may be shared by
+    threads (google-api-python-client, "Thread Safety").
+    """
+    document = json.loads(get_static_doc("calendar", "v3"))
+    document["rootUrl"] = settings.api_root
+    document.pop("mtlsRootUrl", None)
+    return build_from_document(document, http=Http(timeout=settings.timeout_seconds))
+
+
+class Client:
+    """One account's calls. Thread safe: every thread has its own connections."""
+
+    def __init__(
+        self,
+        *,
+        settings: Settings,
+        service: Any,
+        credentials: Credentials,
+        account: str,
+        pacer: Pacer,
+        sleep: Callable[[float], None],
+        random: Callable[[], float],
+        now: Callable[[], datetime],
+    ) -> None:
+        self._service = service
+        self._credentials = credentials
+        self._pacer = pacer
+        self._sleep = sleep
+        self._random = random
+        self._now = now
+        self._timeout = settings.timeout_seconds
+        delegated = settings.service_account is not None
+        self._common = _quota_user(account) if delegated and settings.quota_user else {}
+        self._mine = threading.local()
+        self._all: list[Any] = []
+        self._guard = threading.Lock()
+
+    def read(self, operation: str, **parameters: Any) -> Wire:
+        """Call a reading method, named as in the reference (`events.list`); repeat as needed."""
+        return self._patiently(lambda: self._once(operation, None, False, parameters))
+
+    def write(self, operation: str, *, version: str | None = None, **parameters: Any) -> Wire:
+        """Call a writing method, under `If-Match: version` if one is given.
+
+        Meant for writes that may be repeated: a delete, an insert under an id of our own, an
+        update under a version. Raises `OutcomeUnknownError` if an answer was lost and repeating
+        did not settle the matter either.
+        """
+        lost = False
+
+        def attempt() -> Wire:
+            nonlocal lost
+            try:
+                return self._once(operation, version, True, parameters)
+            except UnansweredError:
+                lost = True
+                raise
+
+        try:
+            return self._patiently(attempt)
+        except RetryableError as error:
+            if not lost:
+                raise
+            raise OutcomeUnknownError(
+                f"{error.message} Whether {operation} was done is looked up before it is repeated.",
+                provider=PROVIDER,
+                operation=operation,
+                code=error.code,
+            ) from error
+
+    def close(self) -> None:
+        """Close the connections of all threads."""
+        with self._guard:
+            for http in self._all:
+                http.close()
+
+    def _patiently(self, call: Callable[[], T]) -> T:
+        return with_retries(
+            call, sleep=self._sleep, random=self._random, attempts=_ATTEMPTS, base=1.0
+        )
+
+    def _once(
+        self, operation: str, version: str | None, writing: bool, parameters: Mapping[str, Any]
+    ) -> Wire:
+        self._pacer.wait(_BUDGET)
+        collection, method = operation.split(".")
+        build = getattr(getattr(self._service, collection)(), method)
+        request = build(**parameters, **self._common)
+        if version is not None:
+            request.headers["If-Match"] = version
+        http = self._http()
+        try:
+            answer = request.execute(http=http)
+        except HttpError as error:
+            refusal = of_answer(
+                int(error.resp.status),
+                error.resp,
+                error.content,
+                operation=operation,
+                writing=writing,
+                now=self._now(),
+            )
+            if isinstance(refusal, RateLimitedError):
+                self._pacer.slow_down(_BUDGET, refusal.after)
+            raise refusal from error
+        except FAILURES as error:
+            # A half-read connection would hand its late answer to the next call.
+            http.close()
+            detail = str(error) or type(error).__name__
+            if isinstance(error, NEVER_SENT):
+                raise of_unreachable(operation, detail) from error
+            raise of_broken_answer(operation, writing=writing, detail=detail) from error
+        except ValueError as error:
+            raise of_broken_answer(operation, writing=writing, detail="not JSON") from error
+        return answer if isinstance(answer, dict) else {}
+
+    def _http(self) -> Any:
+        http = getattr(self._mine, "http", None)
+        if http is None:
+            http = google_auth_httplib2.AuthorizedHttp(
+                self._credentials, http=Http(timeout=self._timeout)
+            )
+            self._mine.http = http
+            with self._guard:
+                self._all.append(http)
+        return http
+
+
+def _quota_user(account: str) -> Mapping[str, str]:
+    """Delegated calls count for the user; the parameter takes 40 characters at most."""
+    if len(account) > _QUOTA_USER_LENGTH:
+        account = sha256(account.encode()).hexdigest()[:_QUOTA_USER_LENGTH]
+    return {"quotaUser": account}

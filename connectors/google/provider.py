@@ -1,0 +1,167 @@
+"""One configured project at Google: hands out connectors, takes consents and pushes."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from threading import Lock
+from typing import Any
+
+from connectors.capabilities import Capabilities, RateBudget
+from connectors.contract import Context, Finding, Identity, PushAnswer, PushRequest
+from connectors.errors import ReauthorizeError
+from connectors.google import consent
+from connectors.google.auth import Credentials, DelegatedCredentials, StaticToken, UserCredentials
+from connectors.google.client import Client, calendar_service
+from connectors.google.connector import GoogleConnector
+from connectors.google.errors import PROVIDER
+from connectors.google.examine import examine
+from connectors.google.recall import Recall
+from connectors.google.settings import Settings
+from connectors.google.watch import Channels
+from mappings.google import LIMITS
+
+
+def capabilities_of(settings: Settings) -> Capabilities:
+    """Google's facts (guides "Usage limits" and "Get specific versions of resources")."""
+    return Capabilities(
+        limits=LIMITS,
+        write_guard=True,
+        find_by_key=True,
+        reshape_refetch=True,
+        parallel_writes=8,
+        budget=RateBudget(per_minute=settings.calls_per_minute, shared_by="account"),
+    )
+
+
+class GoogleProvider:
+    """Methods promise what `Provider`, `Consents` and `Receives` of the contract say.
+
+    Accounts are e-mail addresses, which are also their ids.
+    """
+
+    def __init__(self, name: str, settings: Settings, context: Context) -> None:
+        self._name = name
+        self._settings = settings
+        self._context = context
+        self._capabilities = capabilities_of(settings)
+        self._channels = Channels(name, settings.push, now=context.now, random=context.random)
+        self._lock = Lock()
+        self._service: Any = None
+        self._accounts: dict[str, tuple[Credentials, Recall]] = {}
+        self._connectors: list[GoogleConnector] = []
+
+    @property
+    def name(self) -> str:
+        """Its name in the config."""
+        return self._name
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """The declared facts."""
+        return self._capabilities
+
+    def resolve(self, accounts: Sequence[str]) -> Mapping[str, Identity]:
+        """Addresses name themselves; no call is made. What is no address is left out."""
+        return {
+            account: Identity(id=account.lower(), email=account.lower())
+            for account in accounts
+            if "@" in account
+        }
+
+    def connect(self, account: str) -> GoogleConnector:
+        """A session for one account. No network yet."""
+        credentials, recall = self._known(account)
+        connector = GoogleConnector(
+            account=account.lower(),
+            client=self._client(account, credentials),
+            capabilities=self._capabilities,
+            recall=recall,
+            channels=self._channels,
+        )
+        with self._lock:
+            self._connectors.append(connector)
+        return connector
+
+    def examine(self, account: str) -> Sequence[Finding]:
+        """Try credentials, scopes and reachability of one account; never raises."""
+        credentials, _ = self._known(account)
+        client = self._client(account, credentials)
+        try:
+            return examine(client, account)
+        finally:
+            client.close()
+
+    def authorize_url(self, *, redirect_uri: str, state: str, challenge: str) -> str:
+        """Where to send the user."""
+        return consent.authorize_url(
+            self._settings, redirect_uri=redirect_uri, state=state, challenge=challenge
+        )
+
+    def redeem(self, account: str, *, code: str, redirect_uri: str, verifier: str) -> Identity:
+        """Trade the code for tokens and keep them, if `account` itself consented.
+
+        The primary calendar's id is its owner's address, so no further scope is needed to ask.
+        """
+        token = consent.exchange(
+            self._settings,
+            account,
+            code=code,
+            redirect_uri=redirect_uri,
+            verifier=verifier,
+            now=self._context.now,
+        )
+        client = self._client(account, StaticToken(token, self._context.now))
+        try:
+            owner = str(client.read("calendarList.get", calendarId="primary")["id"]).lower()
+        finally:
+            client.close()
+        if owner != account.lower():
+            raise ReauthorizeError(
+                f"{owner} gave consent, but the config says {account}. Sign in as {account}, or "
+                "correct the config.",
+                provider=PROVIDER,
+                operation="the consent",
+                code="other-account",
+            )
+        with self._context.tokens.lock(self._name, account):
+            self._context.tokens.save(self._name, account, replace(token, owner=owner))
+        return Identity(id=owner, email=owner)
+
+    def receive(self, request: PushRequest) -> PushAnswer:
+        """A notification of one of our channels."""
+        return self._channels.receive(request)
+
+    def close(self) -> None:
+        """Close all connectors."""
+        with self._lock:
+            connectors, self._connectors = self._connectors, []
+        for connector in connectors:
+            connector.close()
+
+    def _known(self, account: str) -> tuple[Credentials, Recall]:
+        """What all connectors of an account share."""
+        with self._lock:
+            if account not in self._accounts:
+                self._accounts[account] = (self._credentials(account), Recall())
+            return self._accounts[account]
+
+    def _credentials(self, account: str) -> Credentials:
+        context = self._context
+        if self._settings.service_account is not None:
+            return DelegatedCredentials(self._settings, account, context.now)
+        return UserCredentials(self._settings, self._name, account, context.tokens, context.now)
+
+    def _client(self, account: str, credentials: Credentials) -> Client:
+        context = self._context
+        with self._lock:
+            if self._service is None:
+                self._service = calendar_service(self._settings)
+        return Client(
+            settings=self._settings,
+            service=self._service,
+            credentials=credentials,
+            account=account,
+            pacer=context.pacer(f"{self._name}/{account}", self._capabilities),
+            sleep=context.sleep,
+            random=context.random,
+            now=context.now,
+        )
