@@ -54,8 +54,8 @@ class Writes(Reads):
     def insert_new(self, table: Table, row: Mapping[str, Any]) -> bool:
         """Insert a row unless its primary key is taken; True if it was new."""
         module = postgresql if self.connection.dialect.name == "postgresql" else sqlite
-        insert = module.insert(table).on_conflict_do_nothing()
-        return self.connection.execute(insert, row).rowcount == 1
+        insert = module.insert(table).on_conflict_do_nothing().returning(*table.primary_key)
+        return self.connection.execute(insert, row).first() is not None
 
 
 def chunks(values: Collection[T]) -> Iterator[list[T]]:

@@ -12,7 +12,7 @@ from bridge.store.session import CHUNK, Reads, Writes, chunks
 from bridge.store.shadows import copy_from_json, copy_to_json
 from bridge.store.texts import dump, load, storable
 from connectors.contract import Copy
-from mappings.model import Loss
+from mappings.jsonform import loss_from_json, loss_to_json
 
 _BURIED = case((units.c.state == UnitState.DONE, 1), else_=0)
 
@@ -34,9 +34,9 @@ class UnitReads(Reads):
                 units.c.link_id == link_id, wanted.in_([digest(ref) for ref in chunk])
             )
             for unit in self._units(query.order_by(_BURIED.desc())):
-                copy = unit.copy(side)
-                if copy is not None:
-                    found[copy.ref] = unit
+                ref = unit.ref(side)
+                if ref is not None:
+                    found[ref] = unit
         return found
 
     def unit_by_member(self, link_id: int, side: Side, member_id: str) -> Unit | None:
@@ -67,7 +67,7 @@ class UnitReads(Reads):
             yield unit_from_row(row)
 
     def refs(self, link_id: int, side: Side) -> Iterator[tuple[str, str]]:
-        """(ref, unit id) of all units that stand on that side, tombstones left out."""
+        """(ref, unit id) of all units that have a ref on that side, tombstones left out."""
         ref = units.c[f"{side.value}_ref"]
         query = select(units.c.id, ref.label("ref")).where(
             units.c.link_id == link_id, units.c.state != UnitState.DONE, ref.is_not(None)
@@ -186,14 +186,13 @@ def unit_to_row(unit: Unit) -> dict[str, Any]:
         "titles": _titles(unit),
         "error_code": storable(unit.error_code),
         "error": storable(unit.error),
-        "losses": dump([[loss.field, loss.detail] for loss in unit.losses])
-        if unit.losses
-        else None,
+        "losses": dump([loss_to_json(loss) for loss in unit.losses]) if unit.losses else None,
     }
     for side in Side:
         copy = unit.copy(side)
-        row[f"{side.value}_hash"] = None if copy is None else digest(copy.ref)
-        row[f"{side.value}_ref"] = None if copy is None else copy.ref
+        ref = unit.ref(side) if copy is None else copy.ref
+        row[f"{side.value}_hash"] = None if ref is None else digest(ref)
+        row[f"{side.value}_ref"] = ref
         row[side.value] = None if copy is None else dump(copy_to_json(copy))
     return row
 
@@ -204,13 +203,13 @@ def unit_from_row(row: Mapping[Any, Any]) -> Unit:
         id=row["id"],
         link_id=row["link_id"],
         state=UnitState(row["state"]),
+        ref_a=row["a_ref"],
+        ref_b=row["b_ref"],
         a=_copy(row["a"]),
         b=_copy(row["b"]),
         policy_digest=row["policy_digest"],
         generation=row["generation"],
-        losses=tuple(
-            Loss(field=field, detail=detail) for field, detail in load(row["losses"]) or ()
-        ),
+        losses=tuple(map(loss_from_json, load(row["losses"]) or ())),
         error_code=row["error_code"],
         error=row["error"],
         attempts=row["attempts"],

@@ -1,0 +1,196 @@
+"""Opening, migrating, and what a crash leaves."""
+
+import stat
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import text
+
+import bridge.store.migrate
+from bridge.records import Endpoint, Link
+from bridge.store import Store, StoreError, open_store
+from bridge.store.database import open_database
+from bridge.store.schema import HEAD, metadata
+from bridge.vault import Vault
+
+END = Endpoint(connector="feishu", account="ann", calendar="c1")
+LINK = Link(id=0, uid="u1", name="ann/google", user="ann", a=END, b=END)
+
+
+def test_an_empty_database_gets_the_tables_of_this_program(store: Store) -> None:
+    with store.reading() as connection:
+        context = MigrationContext.configure(connection)
+        assert context.get_current_revision() == HEAD
+        assert compare_metadata(context, metadata) == []
+
+
+def test_head_is_the_newest_migration() -> None:
+    folder = Path(bridge.store.migrate.__file__).parent / "migrations"
+    config = Config()
+    config.set_main_option("script_location", str(folder))
+    config.set_main_option("path_separator", "os")
+    assert ScriptDirectory.from_config(config).get_current_head() == HEAD
+
+
+def test_a_database_of_a_newer_program_is_refused_unchanged(
+    store: Store, open_again: Callable[[], Store]
+) -> None:
+    with store.begin() as tx:
+        tx.connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(StoreError, match=r"schema 9999.*newer.*update the program"):
+        open_again()
+    assert store.links() == []
+
+
+def test_many_may_open_an_empty_database_at_once(open_again: Callable[[], Store]) -> None:
+    opened: list[str] = []
+    starters = [
+        threading.Thread(target=lambda: opened.append(open_again().instance)) for _ in range(6)
+    ]
+    for starter in starters:
+        starter.start()
+    for starter in starters:
+        starter.join()
+    assert len(opened) == 6
+    assert len(set(opened)) == 1
+
+
+def test_a_transaction_that_raises_leaves_nothing(store: Store) -> None:
+    def fail() -> None:
+        with store.begin() as tx:
+            tx.put_link(LINK)
+            assert [link.uid for link in tx.links()] == ["u1"]
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
+    assert store.links() == []
+
+
+def test_what_is_not_committed_is_not_seen_outside(store: Store) -> None:
+    with store.begin() as tx:
+        tx.put_link(LINK)
+        assert store.links() == []
+    assert [link.uid for link in store.links()] == ["u1"]
+
+
+def test_a_transaction_inside_another_is_refused_instead_of_waiting_for_ever(store: Store) -> None:
+    with store.begin(), pytest.raises(StoreError, match="open already"), store.begin():
+        pass
+    with store.begin() as tx:
+        tx.put_link(LINK)
+    assert len(store.links()) == 1
+
+
+KILLED = """
+import os, sys
+from datetime import UTC, datetime
+from bridge.records import Endpoint, Link
+from bridge.store import open_store
+from bridge.vault import Vault
+
+end = Endpoint(connector="feishu", account="ann", calendar="c1")
+store = open_store(sys.argv[1], vault=Vault([sys.argv[2]]), now=lambda: datetime.now(UTC))
+with store.begin() as tx:
+    tx.put_link(Link(id=0, uid="kept", name="kept", user="ann", a=end, b=end))
+with store.begin() as tx:
+    tx.put_link(Link(id=0, uid="lost", name="lost", user="ann", a=end, b=end))
+    os.kill(os.getpid(), 9)
+"""
+
+
+def test_killed_inside_a_transaction_only_the_committed_stays(
+    database_url: str, open_again: Callable[[], Store]
+) -> None:
+    command = [sys.executable, "-c", KILLED, database_url, Vault.generate_key()]
+    assert subprocess.run(command, check=False).returncode == -9
+    store = open_again()
+    assert [link.uid for link in store.links()] == ["kept"]
+    with store.begin() as tx:
+        tx.put_link(LINK)
+    assert [link.uid for link in store.links()] == ["kept", "u1"]
+
+
+def test_a_named_lock_excludes_threads_and_other_openers(
+    store: Store, open_again: Callable[[], Store]
+) -> None:
+    other = open_again()
+    order: list[str] = []
+    entered = threading.Event()
+
+    def wait() -> None:
+        entered.set()
+        with other.lock("token", "feishu", "ann"):
+            order.append("second")
+
+    with store.lock("token", "feishu", "ann"):
+        waiter = threading.Thread(target=wait)
+        waiter.start()
+        entered.wait()
+        with other.lock("token", "feishu", "bob"):
+            order.append("another name")
+        order.append("first")
+    waiter.join()
+    assert order == ["another name", "first", "second"]
+
+
+def test_the_instance_id_stays(store: Store, open_again: Callable[[], Store]) -> None:
+    assert len(store.instance) == 32
+    assert open_again().instance == store.instance
+
+
+def test_a_sqlite_file_is_for_its_owner_alone(sqlite_url: str, vault: Vault) -> None:
+    from datetime import UTC, datetime
+
+    path = Path(sqlite_url.removeprefix("sqlite:///"))
+    with open_store(sqlite_url, vault=vault, now=lambda: datetime.now(UTC)) as store:
+        with store.begin() as tx:
+            tx.put_link(LINK)
+        files = [path, *path.parent.glob(path.name + "-*")]
+        assert len(files) >= 3
+        for file in files:
+            assert stat.S_IMODE(file.stat().st_mode) & 0o077 == 0, file
+
+
+def test_sqlite_keeps_its_promises_on_every_connection(sqlite_url: str) -> None:
+    database = open_database(sqlite_url)
+
+    def pragma(connection: object, name: str) -> object:
+        return connection.exec_driver_sql(f"PRAGMA {name}").scalar()  # type: ignore[attr-defined]
+
+    with database.writing() as writer, database.reading() as reader:
+        for connection in (writer, reader):
+            assert pragma(connection, "journal_mode") == "wal"
+            assert pragma(connection, "synchronous") == 2
+            assert pragma(connection, "foreign_keys") == 1
+        assert pragma(reader, "query_only") == 1
+    database.close()
+
+
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        ("sqlite://", "needs a file"),
+        ("sqlite:///:memory:", "needs a file"),
+        ("mysql://host/name", "not supported"),
+        ("a folder", "cannot be read"),
+    ],
+)
+def test_an_address_that_cannot_work_is_refused(url: str, reason: str) -> None:
+    with pytest.raises(StoreError, match=reason):
+        open_database(url)
+
+
+def test_a_server_that_does_not_answer_is_named_without_its_password(vault: Vault) -> None:
+    url = "postgresql://bridge:hunter2@127.0.0.1:1/calendars"
+    with pytest.raises(StoreError, match=r"127\.0\.0\.1") as caught:
+        open_store(url, vault=vault, now=lambda: None)  # type: ignore[arg-type,return-value]
+    assert "hunter2" not in str(caught.value)
