@@ -49,7 +49,7 @@ _REFERENCE = re.compile(r"&(?:#[0-9]+;?|#[xX][0-9a-fA-F]+;?|[^\t\n\f <&#;]{1,32}
 _TAG_OPENING = re.compile(r"<(?=[A-Za-z/!?]|$)")
 _ZWJ = "\u200d"
 _SKIN_TONES = frozenset(map(chr, range(0x1F3FB, 0x1F400)))
-_REGIONAL = frozenset(map(chr, range(0x1F1E6, 0x1F200)))
+_REGIONAL = "".join(map(chr, range(0x1F1E6, 0x1F200)))
 _TAG = re.compile("</?[a-z]")
 _BLANK = re.compile(r"[ \n]+")
 
@@ -153,7 +153,8 @@ def _joined(text: str, at: int) -> bool:
     before, after = text[at - 1], text[at]
     if before == _ZWJ or after == _ZWJ or category(after)[0] == "M" or after in _SKIN_TONES:
         return True
-    return before in _REGIONAL and after in _REGIONAL
+    flags = at - len(text[:at].rstrip(_REGIONAL))
+    return after in _REGIONAL and flags % 2 == 1
 
 
 def escape(text: str) -> str:
