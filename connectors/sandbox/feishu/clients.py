@@ -1,0 +1,83 @@
+"""A person in front of the Feishu client: the same code path as the API, without the wire."""
+
+from typing import TYPE_CHECKING, Any
+
+from connectors.sandbox.feishu import attendees, events, listing
+from connectors.sandbox.feishu.calls import Call, Caller, Handler
+from connectors.sandbox.feishu.content import Json
+from connectors.sandbox.feishu.state import ALL_SCOPES, User
+
+if TYPE_CHECKING:
+    from connectors.sandbox.feishu.server import FeishuSandbox
+
+
+class Person:
+    """Edits as `user`. `calendar` is an id or `primary`; `event` an event or occurrence id.
+
+    Bodies are the wire's; notifications are off unless the body asks for them, so that the mail
+    count shows only what a program caused. Raises `RefusalError` as the API would.
+    """
+
+    def __init__(self, sandbox: "FeishuSandbox", user: User) -> None:
+        self._sandbox = sandbox
+        self.user = user
+
+    def create(
+        self, calendar: str, body: Json, attendees_: list[Json] | None = None, **query: str
+    ) -> Json:
+        """Make an event; returns it as the wire shows it."""
+        quiet = {"need_notification": False, **body}
+        event: Json = self._call(events.create_event, {"calendar_id": calendar}, quiet, query)[
+            "event"
+        ]
+        if attendees_:
+            self.invite(calendar, event["event_id"], attendees_)
+            event = self.get(calendar, event["event_id"])
+        return event
+
+    def get(self, calendar: str, event: str) -> Json:
+        """The event as it stands."""
+        shown: Json = self._on(events.get_event, calendar, event, {})["event"]
+        return shown
+
+    def patch(self, calendar: str, event: str, body: Json) -> Json:
+        """Change an event, or one occurrence of a series."""
+        quiet = {"need_notification": False, **body}
+        shown: Json = self._on(events.patch_event, calendar, event, quiet)["event"]
+        return shown
+
+    def delete(self, calendar: str, event: str) -> None:
+        """Delete an event, or remove one occurrence of a series."""
+        self._on(events.delete_event, calendar, event, {}, need_notification="false")
+
+    def reply(self, calendar: str, event: str, answer: str) -> None:
+        """`accept`, `decline` or `tentative`."""
+        self._on(events.reply, calendar, event, {"rsvp_status": answer})
+
+    def invite(self, calendar: str, event: str, lines: list[Json]) -> list[Json]:
+        """Add attendees."""
+        body = {"attendees": lines, "need_notification": False}
+        added: list[Json] = self._on(attendees.add_attendees, calendar, event, body)["attendees"]
+        return added
+
+    def events(self, calendar: str) -> list[Json]:
+        """Everything that a full listing shows."""
+        found: list[Json] = []
+        query = {"page_size": "1000", "anchor_time": "1"}
+        while True:
+            page = self._call(listing.list_events, {"calendar_id": calendar}, {}, query)
+            found += page["items"]
+            if not page["has_more"]:
+                return found
+            query["page_token"] = page["page_token"]
+
+    def _on(self, handler: Handler, calendar: str, event: str, body: Json, **query: str) -> Json:
+        return self._call(handler, {"calendar_id": calendar, "event_id": event}, body, query)
+
+    def _call(
+        self, handler: Handler, args: dict[str, str], body: Json, query: dict[str, str]
+    ) -> dict[str, Any]:
+        sandbox = self._sandbox
+        caller = Caller(sandbox.app, self.user, "user", ALL_SCOPES)
+        with sandbox.lock:
+            return handler(Call(sandbox.world, caller, args, body, query))
