@@ -1,0 +1,125 @@
+"""One call over the official SDK: the only place of this connector that imports `lark_oapi`.
+
+Read before changing: the SDK, given app credentials, silently replaces a missing or refused user
+token by the app's own, whose calendars are other ones; and it keeps tenant tokens in a class
+attribute keyed by app id alone. Therefore the client here owns *no* credentials, every call
+names its token, and without a token nothing is sent.
+"""
+
+import json
+import logging
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import requests
+
+from connectors.errors import ReauthorizeError, RetryableError
+from connectors.feishu.errors import PROVIDER, LostAnswerError, Reply
+
+with warnings.catch_warnings():
+    # Its modules ask asyncio for a current event loop and pin old protobuf while being imported.
+    warnings.simplefilter("ignore")
+    import lark_oapi
+
+# The SDK writes its log to stdout, where our own JSON answers go.
+logging.getLogger("Lark").handlers.clear()
+
+TokenKind = Literal["user", "tenant", "none"]
+CALENDAR_API = "/open-apis/calendar/v4"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """One request. `path` is a template whose `:names` are filled from `ids`, percent-encoded.
+
+    The template and not the filled path is what Feishu's rate limits count. `writes` marks the
+    calls whose lost answer the bridge must look up.
+    """
+
+    method: Literal["GET", "POST", "PATCH", "DELETE"]
+    path: str
+    ids: Mapping[str, str] = field(default_factory=dict)
+    query: Mapping[str, Any] = field(default_factory=dict)
+    body: Mapping[str, Any] | None = None
+    writes: bool = False
+
+    @property
+    def operation(self) -> str:
+        """Method and path template."""
+        return f"{self.method} {self.path.removeprefix(CALENDAR_API)}"
+
+
+class Client:
+    """Sends single calls. Thread safe; knows nothing of retries, pacing or token renewal."""
+
+    def __init__(self, origin: str, timeout: float) -> None:
+        self._sdk = (
+            lark_oapi.Client.builder()
+            .domain(origin)
+            .timeout(timeout)
+            .enable_set_token(True)
+            .log_level(lark_oapi.LogLevel.ERROR)
+            .build()
+        )
+
+    def send(self, call: Call, *, identity: TokenKind, token: str = "") -> Reply:
+        """The answer, whatever its code.
+
+        Raises `RetryableError` if the call was certainly not carried out, `LostAnswerError` if
+        nobody knows, `ReauthorizeError` for a missing token.
+        """
+        if identity != "none" and not token:
+            raise ReauthorizeError(f"no {identity} token for {call.operation}", provider=PROVIDER)
+        facts = {"provider": PROVIDER, "operation": call.operation}
+        try:
+            answer = self._sdk.request(_request(call, identity), _option(identity, token))
+        except requests.exceptions.ConnectTimeout as error:
+            raise RetryableError("Feishu could not be reached in time", **facts) from error
+        except requests.exceptions.RequestException as error:
+            name = type(error).__name__
+            raise LostAnswerError(f"the connection to Feishu broke ({name})", **facts) from error
+        except (ValueError, TypeError, AttributeError) as error:
+            # The SDK parses the body before it hands it out: cut or foreign JSON ends here.
+            raise LostAnswerError("Feishu's answer cannot be read", **facts) from error
+        raw = answer.raw
+        headers = {str(name).lower(): str(value) for name, value in raw.headers.items()}
+        try:
+            body = json.loads(raw.content)
+        except ValueError:
+            body = None
+        if not isinstance(body, dict):
+            text = f"Feishu's gateway answered {raw.status_code} without JSON"
+            raise LostAnswerError(text, **facts)
+        return Reply(status=raw.status_code, headers=headers, body=body)
+
+
+def _request(call: Call, identity: TokenKind) -> Any:
+    """A new request per attempt: sending narrows its token types and fills in its headers."""
+    kinds = {
+        "user": {lark_oapi.AccessTokenType.USER},
+        "tenant": {lark_oapi.AccessTokenType.TENANT},
+        "none": set(),
+    }
+    request = lark_oapi.BaseRequest()
+    request.http_method = lark_oapi.HttpMethod[call.method]
+    request.uri = call.path
+    request.paths = dict(call.ids)
+    request.queries = [
+        (name, str(value)) for name, value in call.query.items() if value is not None
+    ]
+    request.token_types = kinds[identity]
+    if call.body is not None:
+        request.headers = {"Content-Type": "application/json; charset=utf-8"}
+        request.body = dict(call.body)
+    return request
+
+
+def _option(identity: TokenKind, token: str) -> Any:
+    builder = lark_oapi.RequestOption.builder()
+    if identity == "user":
+        builder = builder.user_access_token(token)
+    elif identity == "tenant":
+        builder = builder.tenant_access_token(token)
+    return builder.build()

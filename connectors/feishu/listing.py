@@ -1,0 +1,213 @@
+"""The listing of a calendar as changes: paging, cursors, and exceptions put to their series.
+
+Source: docs "Get event list", tutorial "Obtain calendar events automatically".
+"""
+
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator, Mapping
+from threading import Lock
+
+from connectors.contract import (
+    Change,
+    Fragment,
+    Gone,
+    Listing,
+    Member,
+    Page,
+    Unreadable,
+    Whole,
+)
+from connectors.errors import RejectedError, ResyncError, RetryableError
+from connectors.feishu.api import CalendarApi, Wire
+from connectors.feishu.errors import PROVIDER
+from connectors.feishu.reading import EventReader
+from mappings import feishu
+from mappings.errors import UnmappableError
+from mappings.model import Event, Override, When
+
+_REMEMBERED = 20_000
+
+
+class SeriesTimes:
+    """When the series start that were seen lately: the keys of exceptions hang on it.
+
+    Another process may have seen a series move to another zone that this one remembers
+    otherwise, so `recall` answers only where the exception itself speaks for what is remembered.
+    """
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._known: OrderedDict[tuple[str, str], When] = OrderedDict()
+
+    def remember(self, calendar: str, ref: str, when: When) -> None:
+        """The series starts at `when`."""
+        with self._lock:
+            self._known[calendar, ref] = when
+            self._known.move_to_end((calendar, ref))
+            if len(self._known) > _REMEMBERED:
+                self._known.popitem(last=False)
+
+    def recall(self, calendar: str, ref: str, exceptions: Iterable[Wire]) -> When | None:
+        """When it starts, None if that is unknown or in doubt."""
+        with self._lock:
+            when = self._known.get((calendar, ref))
+        if when is None:
+            return None
+        for wire in exceptions:
+            start = wire.get("start_time") or {}
+            if bool(start.get("date")) != when.all_day:
+                return None
+            if not when.all_day and start.get("timezone") != when.zone:
+                return None
+        return when
+
+
+class Lister:
+    """Lists the calendars of one account."""
+
+    def __init__(
+        self, api: CalendarApi, reader: EventReader, *, page_size: int, full_since: int
+    ) -> None:
+        self._api = api
+        self._reader = reader
+        self._page_size = page_size
+        self._full_since = full_since
+        self.series = SeriesTimes()
+
+    def changes(self, calendar: str, cursor: str | None) -> Iterator[Page]:
+        """See `Connector.changes`. One GET per page, one per event for its attendees, and one
+        for the master of exceptions that come without it."""
+        full = Listing.COMPLETE if self._full_since == 1 else Listing.PARTIAL
+        listing = Listing.DELTA if cursor else full
+        batch = _Batch(self._api, self._reader, self.series, calendar, delta=bool(cursor))
+        for items, following in self._pages(calendar, cursor):
+            wires = self._reader.with_attendees(calendar, items)
+            changes = batch.page(wires, last=following is not None)
+            yield Page(changes=tuple(changes), listing=listing, cursor=following)
+
+    def _pages(self, calendar: str, cursor: str | None) -> Iterator[tuple[list[Wire], str | None]]:
+        """Pages of items; the last one with the next cursor.
+
+        A page goes on by page token; where that is missing, by the sync token that came instead.
+        Pages may be short or empty while there is more.
+        """
+        start = {"sync_token": cursor} if cursor else {"anchor_time": str(self._full_since)}
+        position, used = start, set(start.values())
+        while True:
+            data = self._page(calendar, position)
+            items = list(data.get("items") or ())
+            page_token, sync_token = data.get("page_token"), data.get("sync_token")
+            if not data.get("has_more"):
+                if not sync_token:
+                    raise _broken("ended without a sync token")
+                yield items, str(sync_token)
+                return
+            onward = str(page_token or sync_token or "")
+            position = {"page_token" if page_token else "sync_token": onward}
+            if not onward or onward in used:
+                raise _broken("does not go on")
+            used.add(onward)
+            yield items, None
+
+    def _page(self, calendar: str, position: Mapping[str, str]) -> Wire:
+        try:
+            return self._api.page(calendar, position, self._page_size)
+        except RejectedError as error:
+            if "anchor_time" in position:
+                raise
+            # Only our token can be what Feishu dislikes about this call.
+            raise ResyncError(f"the cursor was refused: {error.message}", **error.facts) from error
+
+
+class _Batch:
+    """The changes of one listing. Exceptions wait until their series is known."""
+
+    def __init__(
+        self,
+        api: CalendarApi,
+        reader: EventReader,
+        series: SeriesTimes,
+        calendar: str,
+        *,
+        delta: bool,
+    ) -> None:
+        self._api = api
+        self._reader = reader
+        self._series = series
+        self._calendar = calendar
+        self._delta = delta
+        self._seen: dict[str, Event | None] = {}
+        self._waiting: dict[str, list[Wire]] = {}
+
+    def page(self, wires: Iterable[Wire], *, last: bool) -> list[Change]:
+        """What this page tells; on the last one also what had to wait."""
+        changes: list[Change] = []
+        for wire in wires:
+            if feishu.is_exception(wire):
+                ref = feishu.main_id(str(wire["event_id"]))
+                self._waiting.setdefault(ref, []).append(wire)
+            else:
+                changes.append(self._main(wire))
+        for ref in [ref for ref in self._waiting if ref in self._seen]:
+            changes += self._fragment(ref, self._seen[ref], self._waiting.pop(ref))
+        if last and self._delta:
+            for ref, waiting in self._waiting.items():
+                changes += self._late(ref, waiting)
+        return changes
+
+    def _main(self, wire: Wire) -> Change:
+        ref = str(wire["event_id"])
+        self._seen[ref] = None
+        if feishu.is_cancelled(wire):
+            return Gone(ref=ref)
+        try:
+            copy = self._reader.copy(self._calendar, wire)
+        except UnmappableError as error:
+            return Unreadable(ref=ref, code=error.code, detail=error.detail)
+        if not copy.event.recurring:
+            return Whole(copy=copy)
+        self._seen[ref] = copy.event
+        self._series.remember(self._calendar, ref, copy.event.when)
+        return Fragment(ref=ref, main=copy) if self._delta else Whole(copy=copy)
+
+    def _late(self, ref: str, waiting: list[Wire]) -> list[Change]:
+        """Exceptions whose series did not change itself. No series any more = orphans, which
+        Feishu leaves behind when a series is deleted; nobody sees them."""
+        when = self._series.recall(self._calendar, ref, waiting)
+        if when is not None:
+            return self._fragment(ref, when, waiting)
+        wire = self._api.event(self._calendar, ref, attendees=False)
+        if wire is None or feishu.is_cancelled(wire):
+            return []
+        try:
+            copy = self._reader.copy(self._calendar, wire)
+        except UnmappableError as error:
+            return [Unreadable(ref=ref, code=error.code, detail=error.detail)]
+        self._series.remember(self._calendar, ref, copy.event.when)
+        return self._fragment(ref, copy.event.when, waiting) if copy.event.recurring else []
+
+    def _fragment(
+        self, ref: str, series: Event | When | None, waiting: Iterable[Wire]
+    ) -> list[Change]:
+        """The exceptions of one series, if there (still) is one that can be read."""
+        if series is None:
+            return []
+        when = series.when if isinstance(series, Event) else series
+        overrides: dict[str, Override] = {}
+        members: dict[str, Member] = {}
+        try:
+            for wire in waiting:
+                override, member = self._reader.override(self._calendar, wire, when)
+                overrides[override.key] = override
+                members[member.part] = member
+        except UnmappableError as error:
+            return [Unreadable(ref=ref, code=error.code, detail=error.detail)]
+        return [
+            Fragment(ref=ref, overrides=tuple(overrides.values()), members=tuple(members.values()))
+        ]
+
+
+def _broken(how: str) -> RetryableError:
+    return RetryableError(
+        f"the listing {how}", provider=PROVIDER, operation="GET /calendars/:calendar_id/events"
+    )

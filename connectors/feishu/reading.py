@@ -1,0 +1,244 @@
+"""From Feishu's events to copies: what a single call does not show is asked for here."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, date, datetime, time, timedelta
+from threading import Lock
+from typing import TypeVar
+
+from connectors.changes import occurrence_part
+from connectors.contract import Copy, Member
+from connectors.errors import RejectedError
+from connectors.feishu.api import CalendarApi, Wire
+from connectors.feishu.errors import PROVIDER, TOO_MANY_INSTANCES
+from mappings import feishu, recurrence
+from mappings.errors import UnmappableError
+from mappings.feishu import FeishuDialect
+from mappings.model import Event, Key, Occurrence, Override, When
+
+_PARALLEL_READS = 8
+_INSTANCES_SPAN = timedelta(days=729)
+_VIEW_SPAN = timedelta(days=39)
+_SHORTEST_VIEW = timedelta(hours=1)
+
+T = TypeVar("T")
+
+
+class EventReader:
+    """Reads the events of one account. Thread safe.
+
+    `attendees` costs one GET per event, because listings carry none; events whose attendees the
+    account may not see are not asked for.
+    """
+
+    def __init__(
+        self,
+        api: CalendarApi,
+        dialect: FeishuDialect,
+        now: Callable[[], datetime],
+        *,
+        attendees: bool,
+    ) -> None:
+        self._api = api
+        self._dialect = dialect
+        self._now = now
+        self._attendees = attendees
+        self._roles: dict[str, str] = {}
+        self._pool: ThreadPoolExecutor | None = None
+        self._lock = Lock()
+
+    def close(self) -> None:
+        """End the threads."""
+        with self._lock:
+            if self._pool is not None:
+                self._pool.shutdown()
+                self._pool = None
+
+    def know_role(self, calendar: str, role: str) -> None:
+        """Remember the account's role on a calendar, in Feishu's words."""
+        self._roles[calendar] = role
+
+    # -- translation ---------------------------------------------------------------------------
+
+    def copy(self, calendar: str, wire: Wire) -> Copy:
+        """A single event, or a series without its exceptions. Raises `UnmappableError`."""
+        ref, role = str(wire["event_id"]), self._role(calendar, wire)
+        with _understood():
+            event = feishu.decode(wire, self._dialect, role=role)
+        return Copy(
+            ref=ref,
+            event=event,
+            members=(Member(part="main", id=ref),),
+            organized=feishu.organized(wire, calendar),
+        )
+
+    def override(self, calendar: str, wire: Wire, series: When) -> tuple[Override, Member]:
+        """An exception of the series that starts at `series`. Raises `UnmappableError`."""
+        role = self._role(calendar, wire)
+        with _understood():
+            override = feishu.decode_override(wire, series, self._dialect, role=role)
+        return override, Member(part=occurrence_part(override.key), id=str(wire["event_id"]))
+
+    def _role(self, calendar: str, wire: Wire) -> str:
+        """The role matters only where details are absent: were they withheld?"""
+        if wire.get("summary") or wire.get("description") or feishu.is_cancelled(wire):
+            return ""
+        if calendar not in self._roles:
+            self._roles[calendar] = str(self._api.calendar(calendar).get("role") or "")
+        return self._roles[calendar]
+
+    # -- completion ----------------------------------------------------------------------------
+
+    def with_attendees(self, calendar: str, wires: Iterable[Wire]) -> list[Wire]:
+        """The same events, each with its attendees."""
+        return self._all(lambda wire: self._with_attendees(calendar, wire), wires)
+
+    def _with_attendees(self, calendar: str, wire: Wire) -> Wire:
+        hidden = wire.get("attendee_ability", "none") == "none"
+        if (
+            not self._attendees
+            or feishu.is_cancelled(wire)
+            or (hidden and not feishu.organized(wire, calendar))
+        ):
+            return wire
+        shown = self._api.event(calendar, str(wire["event_id"]), attendees=True) or {}
+        return {**wire, "attendees": shown.get("attendees") or []}
+
+    def _all(self, read: Callable[[Wire], T], wires: Iterable[Wire]) -> list[T]:
+        """Several reads at a time: each waits mostly for the network."""
+        wires = list(wires)
+        if len(wires) < 2:
+            return [read(wire) for wire in wires]
+        with self._lock:
+            if self._pool is None:
+                self._pool = ThreadPoolExecutor(_PARALLEL_READS, "feishu-read")
+            pool = self._pool
+        return list(pool.map(read, wires))
+
+    # -- single units --------------------------------------------------------------------------
+
+    def fetch(
+        self, calendar: str, ref: str, keys: Sequence[Key] = (), ids: Iterable[str] = ()
+    ) -> Copy | None:
+        """The unit with its exceptions, None if it is gone. `RejectedError` if it is unreadable.
+
+        Feishu has no call for "the exceptions of a series". They are found among the instances
+        of two years back and two years ahead; beyond that only those that `keys` or `ids` name are.
+        One GET for the event, two or more for the instances, one per exception.
+        """
+        wire = self._api.event(calendar, ref, attendees=self._attendees)
+        if wire is None or feishu.is_cancelled(wire):
+            return None
+        try:
+            copy = self.copy(calendar, wire)
+            if not copy.event.recurring:
+                return copy
+            known = {feishu.occurrence_id(ref, key, copy.event.when) for key in keys}
+            exceptions = self._exceptions(calendar, copy, known.union(ids))
+        except UnmappableError as error:
+            raise RejectedError(error.detail, provider=PROVIDER, code=error.code) from error
+        overrides = tuple(sorted((found[0] for found in exceptions), key=lambda item: item.key))
+        return replace(
+            copy,
+            event=recurrence.tidy(replace(copy.event, overrides=overrides)),
+            members=(*copy.members, *(member for _, member in exceptions)),
+        )
+
+    def _exceptions(
+        self, calendar: str, copy: Copy, known: set[str]
+    ) -> list[tuple[Override, Member]]:
+        found: dict[str, Wire] = {}
+        for since, until in self._spans(copy.event):
+            for item in self._api.instances(calendar, copy.ref, since, until):
+                if feishu.is_cancelled(item):
+                    found[str(item["event_id"])] = item
+                elif item.get("is_exception"):
+                    known.add(str(item["event_id"]))
+        asked = sorted(known - set(found))
+        answers = zip(asked, self._read_all(calendar, asked), strict=True)
+        found |= {
+            event_id: wire
+            for event_id, wire in answers
+            if wire is not None and (feishu.is_cancelled(wire) or wire.get("is_exception"))
+        }
+        return [
+            self.override(calendar, found[event_id], copy.event.when) for event_id in sorted(found)
+        ]
+
+    def _read_all(self, calendar: str, event_ids: Sequence[str]) -> list[Wire | None]:
+        return self._all(
+            lambda item: self._api.event(
+                calendar, str(item["event_id"]), attendees=self._attendees
+            ),
+            [{"event_id": event_id} for event_id in event_ids],
+        )
+
+    def _spans(self, event: Event) -> Iterator[tuple[int, int]]:
+        """Windows around now, cut to the life of the series (a day wider: zones)."""
+        now, day = self._now(), timedelta(days=1)
+        first = max(_midnight(event.when.start) - day, now - _INSTANCES_SPAN)
+        last = max(first, now) + _INSTANCES_SPAN
+        if event.rule is not None and event.rule.until is not None:
+            until = _midnight(datetime.fromisoformat(event.rule.until))
+            last = min(last, until + 2 * day + event.when.duration)
+        while first < last:
+            until = min(first + _INSTANCES_SPAN, last)
+            yield int(first.timestamp()), int(until.timestamp())
+            first = until
+
+    # -- verification --------------------------------------------------------------------------
+
+    def occurrences(
+        self, calendar: str, since: datetime, until: datetime
+    ) -> Iterator[tuple[str, Occurrence]]:
+        """Every occurrence in [since, until), as Feishu expands them, with the unit's ref."""
+        shown: set[str] = set()
+        for wire in self._views(calendar, since, until):
+            event_id = str(wire["event_id"])
+            if event_id in shown or feishu.is_cancelled(wire):
+                continue
+            shown.add(event_id)
+            single = {name: value for name, value in wire.items() if name != "recurrence"}
+            role = self._role(calendar, wire)
+            event = feishu.decode(single, self._dialect, role=role)
+            for occurrence in recurrence.expand(event, since, until):
+                yield feishu.main_id(event_id), occurrence
+
+    def _views(self, calendar: str, since: datetime, until: datetime) -> Iterator[Wire]:
+        """Windows as wide as Feishu takes them, halved where they hold too much."""
+        while since < until:
+            end = min(since + _VIEW_SPAN, until)
+            yield from self._view(calendar, since, end)
+            since = end
+
+    def _view(self, calendar: str, since: datetime, until: datetime) -> Iterator[Wire]:
+        try:
+            yield from self._api.instance_view(
+                calendar, int(since.timestamp()), int(until.timestamp())
+            )
+        except RejectedError as error:
+            if error.code not in TOO_MANY_INSTANCES or until - since < _SHORTEST_VIEW:
+                raise
+            middle = since + (until - since) / 2
+            yield from self._view(calendar, since, middle)
+            yield from self._view(calendar, middle, until)
+
+
+@contextmanager
+def _understood() -> Iterator[None]:
+    """Whatever nonsense stands in an event concerns this event alone."""
+    try:
+        yield
+    except UnmappableError:
+        raise
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise UnmappableError("MALFORMED", f"a field cannot be read: {error}") from error
+
+
+def _midnight(day: datetime | date) -> datetime:
+    """An instant for comparisons: dates and naive wall clocks as if in UTC."""
+    if not isinstance(day, datetime):
+        return datetime.combine(day, time(), UTC)
+    return day if day.tzinfo else day.replace(tzinfo=UTC)

@@ -1,0 +1,323 @@
+"""From a wanted event to Feishu's calls: a series is one write for itself and one per exception.
+
+Nothing here mails or messages anybody, except where an event names attendees on purpose.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from typing import Any
+
+from connectors.changes import occurrence_part
+from connectors.contract import Copy, Member
+from connectors.errors import ConflictError, RejectedError
+from connectors.feishu.api import CalendarApi, Wire
+from connectors.feishu.errors import EVENT_GONE, PROVIDER
+from connectors.feishu.reading import EventReader
+from mappings import feishu, recurrence
+from mappings.errors import UnmappableError
+from mappings.feishu import FeishuDialect
+from mappings.members import is_member
+from mappings.model import Attendee, Details, Event, Key, Override
+
+_OWN_VIEW = frozenset({"visibility", "free_busy_status", "color", "reminders", "need_notification"})
+_FRESH = timedelta(minutes=2)
+_DEAD_KEY = "dead-key"
+
+UserIds = Callable[[Sequence[str]], Mapping[str, str]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Step:
+    """One call for one occurrence: a patch, or its removal if `body` is None."""
+
+    key: Key
+    id: str
+    body: Mapping[str, Any] | None
+    held: Override | None
+
+
+class _IrrevocableError(Exception):
+    """An occurrence was removed, and Feishu has no call that brings it back."""
+
+
+class EventWriter:
+    """Writes the events of one account. Thread safe.
+
+    `user_ids` finds colleagues by address: they are invited as users, all others by mail.
+    """
+
+    def __init__(
+        self,
+        api: CalendarApi,
+        reader: EventReader,
+        dialect: FeishuDialect,
+        now: Callable[[], datetime],
+        user_ids: UserIds,
+    ) -> None:
+        self._api = api
+        self._reader = reader
+        self._dialect = dialect
+        self._now = now
+        self._user_ids = user_ids
+
+    # -- the contract's three ------------------------------------------------------------------
+
+    def create(self, calendar: str, event: Event, key: str) -> Copy:
+        """See `Connector.create`. One POST, one call per exception, one GET if the event turns
+        out to be an older one. `ConflictError` if the event of this key was deleted since."""
+        _check_holdable(event)
+        wire = self._api.create(calendar, feishu.encode(event, self._dialect), key)
+        ref = str(wire["event_id"])
+        if feishu.is_cancelled(wire):
+            raise _dead_key()
+        if self._is_old(wire):
+            made = self._reader.fetch(calendar, ref)
+            if made is None:
+                raise _dead_key()
+            return made
+        bare = self._decoded(calendar, wire, ())
+        copy = self._with_exceptions(calendar, bare, bare.event, event)
+        return self._invited(calendar, copy, event)
+
+    def update(self, calendar: str, copy: Copy, event: Event) -> Copy:
+        """See `Connector.update`. At most one PATCH for the event and one call per occurrence
+        that differs; where the times of a series with exceptions changed, it is read again, because
+        what Feishu then does with the exceptions is not documented.
+
+        What no patch can do (a series that becomes a single event, a removed occurrence that
+        comes back) is done by a new event in place of the old one; the copy then has another ref.
+        """
+        _check_holdable(event)
+        body = feishu.encode_changes(copy.event, event, self._dialect)
+        if not copy.organized:
+            self._check_own_view(copy, body, event)
+        if feishu.needs_recreation(copy.event, event):
+            return self._replaced(calendar, copy, event)
+        shown, before = copy, copy.event
+        if body:
+            wire = self._patch_main(calendar, copy.ref, body)
+            main = self._decoded(calendar, wire, copy.event.details.attendees)
+            shown = replace(copy, event=main.event)
+        ids = [member.id for member in copy.members if member.part != "main"]
+        if ids and _schedule(copy.event) != _schedule(event):
+            shown = self._reader.fetch(calendar, copy.ref, ids=ids) or _gone(copy)
+            before = shown.event
+        try:
+            written = self._with_exceptions(calendar, shown, before, event)
+        except _IrrevocableError:
+            return self._replaced(calendar, copy, event)
+        if event.details.attendees != copy.event.details.attendees:
+            return self._invited(calendar, written, event)
+        return written
+
+    def delete(self, calendar: str, copy: Copy) -> None:
+        """See `Connector.delete`. Feishu leaves the exceptions of a deleted series behind, so
+        each of them is deleted too."""
+        if not copy.organized:
+            raise RejectedError(
+                "only the organiser can delete this event; decline it in Feishu instead",
+                provider=PROVIDER,
+                code="193002",
+            )
+        self._api.delete(calendar, copy.ref)
+        cancelled = {item.key for item in copy.event.overrides if item.cancelled}
+        removed = {occurrence_part(key) for key in cancelled}
+        for member in copy.members:
+            if member.id != copy.ref and member.part not in removed:
+                self._api.delete(calendar, member.id)
+
+    # -- the event itself ----------------------------------------------------------------------
+
+    def _patch_main(self, calendar: str, ref: str, body: Wire) -> Wire:
+        try:
+            return self._api.patch(calendar, ref, body)
+        except RejectedError as error:
+            if error.code in EVENT_GONE:
+                raise ConflictError(
+                    "the event was deleted meanwhile", current=None, **error.facts
+                ) from error
+            raise
+
+    def _replaced(self, calendar: str, copy: Copy, event: Event) -> Copy:
+        """A new event instead of the old one: made first, so that a crash loses nothing; its key
+        depends on the old one alone, so that a repetition finds it."""
+        if copy.event.details.attendees:
+            raise RejectedError(
+                "Feishu can only make this change with a new event, which would drop the "
+                "attendees' answers; change it in Feishu",
+                provider=PROVIDER,
+                code="recreate",
+            )
+        key = sha256(f"{calendar} {copy.ref} replaced".encode()).hexdigest()
+        made = self.update(calendar, self.create(calendar, event, key), event)
+        self.delete(calendar, copy)
+        return made
+
+    def _decoded(self, calendar: str, wire: Wire, attendees: Sequence[Attendee]) -> Copy:
+        """The answer to a write, which shows everything but the attendees."""
+        try:
+            copy = self._reader.copy(calendar, wire)
+        except UnmappableError as error:
+            raise RejectedError(error.detail, provider=PROVIDER, code=error.code) from error
+        return replace(copy, event=_attended(copy.event, attendees))
+
+    def _is_old(self, wire: Wire) -> bool:
+        """Whether a create was answered with an event that has lived for a while."""
+        created = datetime.fromtimestamp(int(wire.get("create_time") or 0), UTC)
+        return created.year > 1970 and self._now() - created > _FRESH
+
+    # -- exceptions ----------------------------------------------------------------------------
+
+    def _with_exceptions(self, calendar: str, shown: Copy, before: Event, event: Event) -> Copy:
+        """Make the exceptions those of `event`, and say what the side holds then.
+
+        `shown` is the unit as it is, with `before` for the exceptions that hold nothing of their
+        own: they show what the series showed when they came into being.
+        """
+        overrides = {item.key: item for item in before.overrides}
+        members = {member.part: member for member in shown.members}
+        for step in list(self._steps(shown, before, event)):
+            part = occurrence_part(step.key)
+            members[part] = Member(part=part, id=step.id)
+            if step.body is None:
+                self._api.delete(calendar, step.id)
+                overrides[step.key] = Override(key=step.key, cancelled=True)
+            elif step.body:
+                wire = self._patch_occurrence(calendar, shown.ref, step)
+                held = step.held.details if step.held else None
+                attendees = (held or shown.event.details).attendees
+                overrides[step.key] = self._decoded_override(calendar, wire, event, attendees)
+        kept = tuple(overrides[key] for key in sorted(overrides))
+        result = recurrence.tidy(replace(shown.event, overrides=kept))
+        return replace(shown, event=result, members=tuple(members.values()))
+
+    def _steps(self, shown: Copy, before: Event, event: Event) -> Iterator[_Step]:
+        made = {m.part.partition(":")[2]: m.id for m in shown.members if m.part != "main"}
+        wanted, held = event.overrides_by_key, before.overrides_by_key
+        for name in sorted({*made, *wanted, *held}):
+            key = Key(name)
+            want, has = wanted.get(key), held.get(key)
+            if has is None and key in made and is_member(before, key):
+                has = _regular(before, key)
+            if want is None and has is not None and is_member(event, key):
+                want = _regular(event, key)
+            if has == want or (want is None and (has is None or has.cancelled)):
+                continue
+            id_ = made.get(key) or feishu.occurrence_id(shown.ref, key, event.when)
+            if want is None or want.cancelled:
+                if has is None or not has.cancelled:
+                    yield _Step(key=key, id=id_, body=None, held=has)
+                continue
+            if has is not None and has.cancelled:
+                raise _IrrevocableError
+            body = feishu.encode_override(event, has, want, self._dialect)
+            yield _Step(key=key, id=id_, body=body, held=has)
+
+    def _patch_occurrence(self, calendar: str, ref: str, step: _Step) -> Wire:
+        try:
+            return self._api.patch(calendar, step.id, step.body or {})
+        except RejectedError as error:
+            if error.code in EVENT_GONE:
+                raise ConflictError(
+                    f"the occurrence {step.key} was removed meanwhile",
+                    current=self._reader.fetch(calendar, ref, ids=[step.id]),
+                    **error.facts,
+                ) from error
+            raise
+
+    def _decoded_override(
+        self, calendar: str, wire: Wire, event: Event, attendees: Sequence[Attendee]
+    ) -> Override:
+        try:
+            override, _ = self._reader.override(calendar, wire, event.when)
+        except UnmappableError as error:
+            raise RejectedError(error.detail, provider=PROVIDER, code=error.code) from error
+        assert override.details is not None
+        return replace(override, details=replace(override.details, attendees=tuple(attendees)))
+
+    def _check_own_view(self, copy: Copy, body: Wire, event: Event) -> None:
+        """A participant may change how he sees the event, nothing else."""
+        try:
+            steps = list(self._steps(copy, copy.event, event))
+        except _IrrevocableError:
+            steps = [_Step(key=event.when.key, id=copy.ref, body=None, held=None)]
+        touched = set(body).union(*(step.body or {"removal"} for step in steps))
+        if foreign := sorted(touched - _OWN_VIEW):
+            raise RejectedError(
+                f"the account only participates in this event; {', '.join(foreign)} can be "
+                "changed by the organiser alone",
+                provider=PROVIDER,
+                code="193002",
+            )
+
+    # -- invitations ---------------------------------------------------------------------------
+
+    def _invited(self, calendar: str, copy: Copy, event: Event) -> Copy:
+        """Invite whom the event names and is not there yet, disinvite outside addresses that it
+        no longer names. An event without attendees changes nobody's invitation.
+
+        Colleagues are never disinvited: Feishu does not tell their addresses, so that a person
+        who is not named may be one whom the other side cannot name.
+        """
+        if not event.details.attendees or not copy.organized:
+            return copy
+        named = [a.person.email for a in event.details.attendees if a.person.email]
+        bodies = feishu.encode_attendees(event.details.attendees, self._user_ids(named))
+        there = {_target(item): item for item in self._api.attendees(calendar, copy.ref)}
+        new = [body for body in bodies if _target(body) not in there]
+        gone = [
+            {"type": "third_party", "third_party_email": item["third_party_email"]}
+            for item in there.values()
+            if item.get("type") == "third_party"
+            and str(item.get("third_party_email")).lower() not in named
+        ]
+        if new:
+            self._api.invite(calendar, copy.ref, new)
+        if gone:
+            self._api.disinvite(calendar, copy.ref, gone)
+        if not new and not gone:
+            return copy
+        attendees = feishu.decode_attendees(self._api.attendees(calendar, copy.ref))
+        return replace(copy, event=_attended(copy.event, attendees))
+
+
+def _target(attendee: Wire) -> str:
+    return str(attendee.get("user_id") or attendee.get("third_party_email") or "").lower()
+
+
+def _attended(event: Event, attendees: Sequence[Attendee]) -> Event:
+    details: Details = replace(event.details, attendees=tuple(attendees))
+    return replace(event, details=details)
+
+
+def _regular(event: Event, key: Key) -> Override:
+    """The occurrence as the rule gives it, spelled out."""
+    return Override(key=key, details=event.details, when=recurrence.when_of(event, key))
+
+
+def _schedule(event: Event) -> tuple[object, ...]:
+    return event.when, event.rule
+
+
+def _check_holdable(event: Event) -> None:
+    if event.rdates:
+        raise RejectedError(
+            "a Feishu series cannot hold extra dates", provider=PROVIDER, code="rdates"
+        )
+
+
+def _dead_key() -> ConflictError:
+    return ConflictError(
+        "the event made with this key was deleted; a new one needs a new key",
+        current=None,
+        provider=PROVIDER,
+        code=_DEAD_KEY,
+    )
+
+
+def _gone(copy: Copy) -> Copy:
+    raise ConflictError(
+        f"the event {copy.ref} was deleted meanwhile", current=None, provider=PROVIDER
+    )
