@@ -8,7 +8,7 @@ from typing import Any
 from connectors.sandbox.feishu.calls import READ, WRITE, Call, Route
 from connectors.sandbox.feishu.content import Json
 from connectors.sandbox.feishu.errors import RefusalError, violation, wrong_type
-from connectors.sandbox.feishu.events import is_organizer, locate, writable
+from connectors.sandbox.feishu.events import locate, writable
 from connectors.sandbox.feishu.freebusy import busy_spans
 from connectors.sandbox.feishu.people import show_attendee, show_attendees, tell
 from connectors.sandbox.feishu.state import Attendee, Calendar, Event, User
@@ -25,16 +25,14 @@ _ID_FIELD = {
 def list_attendees(call: Call) -> Json:
     """All attendees, page by page; a page size below ten is raised to ten."""
     place = locate(call, "reader")
-    known = place.entry or place.master
-    assert known is not None
-    if not is_organizer(place) and known.event.content.get("attendee_ability", "none") == "none":
+    if not place.allows("can_see_others", "can_invite_others", "can_modify_event"):
         raise RefusalError(194001)
     size = call.size(10, 100, 20, raise_small=True)
     token = call.query.get("page_token") or "0"
     if not token.isdecimal():
         raise RefusalError(190002)
     offset = int(token)
-    people = show_attendees(call, known.event)
+    people = show_attendees(call, place.entry.event)
     more = offset + size < len(people)
     following = str(offset + size) if more else ""
     return {
@@ -47,10 +45,7 @@ def list_attendees(call: Call) -> Json:
 def add_attendees(call: Call) -> Json:
     """Invite. The first attendee gives an event without conference setting a Feishu meeting."""
     place = locate(call, "writer")
-    known = place.entry or place.master
-    assert known is not None
-    ability = known.event.content.get("attendee_ability", "none")
-    if not is_organizer(place) and ability not in ("can_invite_others", "can_modify_event"):
+    if not place.allows("can_invite_others", "can_modify_event"):
         raise RefusalError(194002)
     lines = _lines(call)
     people = [_read(call, line) for line in lines]
@@ -167,7 +162,7 @@ def _room_answers(call: Call, event: Event, person: Attendee, calendar_id: str) 
 def delete_attendees(call: Call) -> Json:
     """Uninvite; for the uninvited it is as if the event had been deleted."""
     place = locate(call, "writer")
-    if not is_organizer(place):
+    if not place.organized:
         raise RefusalError(194003)
     event = writable(call, place).event
     chosen = _chosen(call)
@@ -188,9 +183,8 @@ def delete_attendees(call: Call) -> Json:
 
 def _chosen(call: Call) -> list[str]:
     chosen = [str(key) for key in call.body.get("attendee_ids") or []]
-    for line in call.body.get("delete_ids") or []:
-        chosen.append(_read(call, {**line, "operate_id": "any"}).id)
-    return chosen
+    lines = call.body.get("delete_ids") or []
+    return chosen + [_read(call, {**line, "operate_id": "any"}).id for line in lines]
 
 
 def _leave(call: Call, event: Event, person: Attendee) -> None:
@@ -204,8 +198,8 @@ def _leave(call: Call, event: Event, person: Attendee) -> None:
 def chat_members(call: Call) -> Json:
     """The people behind an invited group chat."""
     place = locate(call, "reader")
-    known = place.entry or place.master
-    person = known.event.attendees.get(call.args["attendee_id"]) if known else None
+    event = place.entry.event
+    person = event.attendees.get(call.args["attendee_id"])
     if person is None or person.type != "chat":
         raise RefusalError(194000)
     members: list[dict[str, Any]] = [
@@ -214,7 +208,7 @@ def chat_members(call: Call) -> Json:
             "is_optional": person.optional,
             "display_name": user.name,
             "open_id": user.open_id,
-            "is_organizer": known is not None and user is known.event.organizer,
+            "is_organizer": user is event.organizer,
             "is_external": False,
         }
         for user in call.world.chats[person.target].members

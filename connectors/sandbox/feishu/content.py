@@ -4,6 +4,8 @@ Source: the field tables of "Create event", "Update event" and "Get event".
 """
 
 import struct
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from connectors.sandbox.feishu.calls import Call
@@ -14,13 +16,6 @@ from connectors.sandbox.feishu.times import Span, write_span
 
 Json = dict[str, Any]
 
-_CHOICES = {
-    "visibility": ("default", "public", "private"),
-    "attendee_ability": (
-        "none", "can_see_others", "can_invite_others", "can_modify_event",
-    ),
-    "free_busy_status": ("busy", "free"),
-}  # fmt: skip
 _UI_NAMES = (
     "ForwardIcon", "MeetingChatIcon", "MeetingMinutesIcon", "MeetingVideo", "RSVP", "Attendee",
     "OrganizerOrCreator",
@@ -34,44 +29,26 @@ def read_content(body: Json, switches: FeishuSwitches) -> Json:
     null counts as absent, unknown and read-only fields are ignored. Raises 190014 or 99992402.
     """
     found: Json = {}
-    for name, limit in (("summary", 1000), ("description", 40_960)):
-        if (text := _text(body, name, limit)) is not None:
-            found[name] = text
+    for name, read in _READERS.items():
+        if body.get(name) is not None:
+            found[name] = read(name, body[name])
     if switches.trim_description and "description" in found:
         found["description"] = found["description"].replace("\r\n", "\n").rstrip()
-    for name, allowed in _CHOICES.items():
-        if (value := body.get(name)) is not None:
-            if value not in allowed:
-                raise violation(name, value, f"one of {', '.join(allowed)}")
-            found[name] = value
-    if (color := body.get("color")) is not None:
-        found["color"] = _whole("color", color, -(2**31), 2**31 - 1)
-    if (reminders := body.get("reminders")) is not None:
-        found["reminders"] = [
-            {"minutes": _whole("reminders.minutes", item.get("minutes"), -20160, 20160)}
-            for item in _objects("reminders", reminders)
-        ]
-    if (vchat := body.get("vchat")) is not None:
-        found["vchat"] = _vchat(vchat)
-    if (location := body.get("location")) is not None:
-        found["location"] = _location(location)
-    if (schemas := body.get("schemas")) is not None:
-        found["schemas"] = [_schema(item) for item in _objects("schemas", schemas)]
-    for name in ("attachments", "event_check_in"):
-        if body.get(name) is not None:
-            found[name] = body[name]
     return found
 
 
-def _text(body: Json, name: str, limit: int, least: int = 0, prefix: str = "") -> str | None:
-    value = body.get(name)
-    if value is None:
-        return None
+def _text(name: str, value: Any, least: int, limit: int) -> str:
     if not isinstance(value, str):
-        raise wrong_type(prefix + name, value, "a string is expected")
+        raise wrong_type(name, value, "a string is expected")
     if not least <= len(value) <= limit:
-        raise violation(prefix + name, f"{len(value)} characters", f"{least} to {limit} characters")
+        raise violation(name, f"{len(value)} characters", f"{least} to {limit} characters")
     return value
+
+
+def _choice(name: str, value: Any, *allowed: str) -> str:
+    if value not in allowed:
+        raise violation(name, value, f"one of {', '.join(allowed)}")
+    return str(value)
 
 
 def _whole(name: str, value: Any, low: int, high: int) -> int:
@@ -82,51 +59,77 @@ def _whole(name: str, value: Any, low: int, high: int) -> int:
     return value
 
 
+def _object(name: str, value: Any) -> Json:
+    if not isinstance(value, dict):
+        raise wrong_type(name, value, "an object is expected")
+    return value
+
+
 def _objects(name: str, value: Any) -> list[Json]:
     if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
         raise wrong_type(name, value, "a list of objects is expected")
     return value
 
 
-def _vchat(value: Any) -> Json:
-    if not isinstance(value, dict):
-        raise wrong_type("vchat", value, "an object is expected")
+def _reminders(name: str, value: Any) -> list[Json]:
+    minutes = [item.get("minutes") for item in _objects(name, value)]
+    return [{"minutes": _whole(f"{name}.minutes", item, -20160, 20160)} for item in minutes]
+
+
+def _vchat(name: str, value: Any) -> Json:
+    value = _object(name, value)
     kind = value.get("vc_type") or ""
-    if kind not in ("", "vc", "third_party", "no_meeting"):
-        raise violation("vchat.vc_type", kind, "vc, third_party or no_meeting")
+    _choice(f"{name}.vc_type", kind, "", "vc", "third_party", "no_meeting")
     shown: Json = {"vc_type": kind} if kind else {}
-    icon = value.get("icon_type")
-    if icon is not None:
-        if icon not in ("vc", "live", "default"):
-            raise violation("vchat.icon_type", icon, "vc, live or default")
-        shown["icon_type"] = icon
-    if (text := _text(value, "description", 500, prefix="vchat.")) is not None:
-        shown["description"] = text
-    url = _text(value, "meeting_url", 2000, 1, "vchat.")
-    if kind == "third_party" and url is not None:
-        shown["meeting_url"] = url
+    if (icon := value.get("icon_type")) is not None:
+        shown["icon_type"] = _choice(f"{name}.icon_type", icon, "vc", "live", "default")
+    if (text := value.get("description")) is not None:
+        shown["description"] = _text(f"{name}.description", text, 0, 500)
+    if kind == "third_party" and (url := value.get("meeting_url")) is not None:
+        shown["meeting_url"] = _text(f"{name}.meeting_url", url, 1, 2000)
     return shown
 
 
-def _location(value: Any) -> Json:
-    if not isinstance(value, dict):
-        raise wrong_type("location", value, "an object is expected")
+def _location(field: str, value: Any) -> Json:
+    value = _object(field, value)
     shown: Json = {}
     for name, limit in (("name", 512), ("address", 255)):
-        if (text := _text(value, name, limit, 1, "location.")) is not None:
-            shown[name] = text
+        if (text := value.get(name)) is not None:
+            shown[name] = _text(f"{field}.{name}", text, 1, limit)
     for name, limit in (("latitude", 90), ("longitude", 180)):
         if (number := value.get(name)) is not None:
             if not isinstance(number, int | float) or abs(number) > limit:
-                raise violation(f"location.{name}", number, f"-{limit} to {limit}")
+                raise violation(f"{field}.{name}", number, f"-{limit} to {limit}")
             shown[name] = struct.unpack("f", struct.pack("f", number))[0]
     return shown
+
+
+def _schemas(name: str, value: Any) -> list[Json]:
+    return [_schema(item) for item in _objects(name, value)]
 
 
 def _schema(item: Json) -> Json:
     if item.get("ui_name") not in _UI_NAMES or item.get("ui_status", "hide") != "hide":
         raise violation("schemas", item, "a known ui_name with ui_status hide")
     return {"ui_name": item["ui_name"], "ui_status": "hide"}
+
+
+_READERS: dict[str, Callable[[str, Any], Any]] = {
+    "summary": partial(_text, least=0, limit=1000),
+    "description": partial(_text, least=0, limit=40_960),
+    "visibility": lambda name, value: _choice(name, value, "default", "public", "private"),
+    "attendee_ability": lambda name, value: _choice(
+        name, value, "none", "can_see_others", "can_invite_others", "can_modify_event"
+    ),
+    "free_busy_status": lambda name, value: _choice(name, value, "busy", "free"),
+    "color": partial(_whole, low=-(2**31), high=2**31 - 1),
+    "reminders": _reminders,
+    "vchat": _vchat,
+    "location": _location,
+    "schemas": _schemas,
+    "attachments": _objects,
+    "event_check_in": _object,
+}
 
 
 # -- reading -------------------------------------------------------------------------------------

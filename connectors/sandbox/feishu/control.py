@@ -1,11 +1,12 @@
 """`POST /_sandbox/<action>`: the Python interface for tests in other processes."""
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from connectors.sandbox.feishu.errors import RefusalError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from connectors.sandbox.feishu.server import FeishuSandbox
 
 Json = dict[str, Any]

@@ -27,12 +27,22 @@ _ANSWERS = ("accept", "decline", "tentative")
 
 @dataclass(frozen=True)
 class Place:
-    """Where an event id points: an entry, or an occurrence that is none yet (`entry` None)."""
+    """Where an event id points: an entry, or (`implied`) an occurrence that its series implies
+    and that has no entry of its own; then `entry` is the series'."""
 
     calendar: Calendar
-    entry: Entry | None
-    master: Entry | None
+    entry: Entry
     original: int
+    implied: bool = False
+
+    @property
+    def organized(self) -> bool:
+        """Whether the event was made on this very calendar."""
+        return self.entry.event.organizer_calendar == self.calendar.id
+
+    def allows(self, *abilities: str) -> bool:
+        """Whether the caller may, as organizer or by the event's `attendee_ability`."""
+        return self.organized or self.entry.event.content.get("attendee_ability") in abilities
 
 
 def locate(call: Call, role: str) -> Place:
@@ -44,7 +54,7 @@ def locate(call: Call, role: str) -> Place:
         raise RefusalError(193000)
     original = int(match[2])
     if entry := calendar.by_id.get(event_id):
-        return Place(calendar, entry, None, original)
+        return Place(calendar, entry, original)
     master = calendar.by_id.get(f"{match[1]}_0")
     if master is None or not master.event.recurrence:
         raise RefusalError(193001)
@@ -52,16 +62,15 @@ def locate(call: Call, role: str) -> Place:
         raise RefusalError(193003)
     if not is_start(master.event, original, call.world.switches):
         raise RefusalError(193001)
-    return Place(calendar, None, master, original)
+    return Place(calendar, master, original, implied=True)
 
 
 def writable(call: Call, place: Place) -> Entry:
     """The entry to write to, made an exception of its own if need be. Raises 193003."""
-    if place.entry is None:
-        assert place.master is not None
-        return materialise(call, place.master.event, place.original).entries[place.calendar.id]
     if place.entry.gone:
         raise RefusalError(193003)
+    if place.implied:
+        return materialise(call, place.entry.event, place.original).entries[place.calendar.id]
     return place.entry
 
 
@@ -87,23 +96,15 @@ def materialise(call: Call, master: Event, original: int) -> Event:
     return exception
 
 
-def is_organizer(place: Place) -> bool:
-    """Whether the event was made on this very calendar."""
-    owner = place.entry or place.master
-    return owner is not None and owner.event.organizer_calendar == place.calendar.id
-
-
 def get_event(call: Call) -> Json:
     """One event; `need_attendee` adds its attendees."""
     place = locate(call, "free_busy_reader")
-    switches = call.world.switches
-    if place.entry is None:
-        assert place.master is not None
+    switches, entry = call.world.switches, place.entry
+    if place.implied:
         if switches.get_unmaterialised == "not_found":
             raise RefusalError(193001)
-        span = place.master.event.span.moved_to(place.original)
-        return {"event": show_occurrence(call, place.calendar, place.master, place.original, span)}
-    entry = place.entry
+        span = entry.event.span.moved_to(place.original)
+        return {"event": show_occurrence(call, place.calendar, entry, place.original, span)}
     deleted = entry.removed or (entry.event.cancelled and entry.event.master is None)
     if deleted and switches.get_deleted == "refused":
         raise RefusalError(193003)
@@ -148,7 +149,10 @@ def _new_event(call: Call, calendar: Calendar) -> tuple[Event, Json]:
         if body.get(name) is None:
             raise violation(name, None, "required")
     fields = read_content(body, world.switches)
-    personal = {name: fields.pop(name) for name in ("color", "reminders") if name in fields}
+    personal: Json = {}
+    for name in ("color", "reminders"):
+        if name in fields:
+            personal[name] = fields.pop(name)
     rule = body.get("recurrence") or ""
     event = Event(
         uid=f"{world.hex(32)}-{world.hex(16)}-{world.hex(16)}-{world.hex(16)}-{world.hex(48)}",
@@ -166,14 +170,16 @@ def _new_event(call: Call, calendar: Calendar) -> tuple[Event, Json]:
 def patch_event(call: Call) -> Json:
     """Change the given fields; times only if both are given."""
     place = locate(call, "writer")
-    if place.entry is not None and place.entry.gone:
+    if place.entry.gone:
         raise RefusalError(193003)
     fields = read_content(call.body, call.world.switches)
     shared, personal = split_personal(fields)
     _check_rights(call, place, shared)
-    times = [call.body.get("start_time"), call.body.get("end_time")]
-    span = read_span(*times, call.world.switches) if all(times) else None
+    start, end = call.body.get("start_time"), call.body.get("end_time")
+    span = read_span(start, end, call.world.switches) if start and end else None
     rule = _new_rule(call, place)
+    if shared.get("location") == {} and call.world.switches.location_clear == "refused":
+        raise violation("location", {}, "name is required")
     entry = writable(call, place)
     event = entry.event
     _write_shared(call, event, shared)
@@ -185,21 +191,18 @@ def patch_event(call: Call) -> Json:
     if rule is not None:
         event.recurrence = rule
     entry.personal |= personal
-    if shared or span or rule is not None or event.master is not None:
-        call.world.touch_all(event, "update")
-        notify(call, event, "event changed")
-    else:
+    if personal and not (shared or span or rule is not None or place.implied):
         call.world.touch(entry, place.calendar, "update")
+    else:
+        call.world.touch_all(event, "update")
+    if shared or span or rule is not None:
+        notify(call, event, "event changed")
     return {"event": show_event(call, place.calendar, entry)}
 
 
 def _check_rights(call: Call, place: Place, shared: Json) -> None:
-    if is_organizer(place):
-        return
-    known = place.entry or place.master
-    ability = known.event.content.get("attendee_ability") if known else None
     others = {"start_time", "end_time", "recurrence"} & {k for k, v in call.body.items() if v}
-    if (shared or others) and ability != "can_modify_event":
+    if (shared or others) and not place.allows("can_modify_event"):
         raise RefusalError(193002, msg=f"participants may change only {', '.join(PERSONAL)}")
 
 
@@ -208,8 +211,7 @@ def _new_rule(call: Call, place: Place) -> str | None:
     text = call.body.get("recurrence")
     if text is None or (text == "" and call.world.switches.empty_recurrence == "ignored"):
         return None
-    exception = place.entry is None or place.entry.event.master is not None
-    if text and exception:
+    if text and (place.implied or place.entry.event.master is not None):
         raise violation("recurrence", text, "an exception has no recurrence")
     return check_rule(text, call.world.switches) if text else ""
 
@@ -220,8 +222,6 @@ def _write_shared(call: Call, event: Event, shared: Json) -> None:
         if value == "" and not switches.empty_string_clears:
             continue
         if name == "location" and not value:
-            if switches.location_clear == "refused":
-                raise violation("location", value, "name is required")
             if switches.location_clear == "cleared":
                 event.content.pop("location", None)
             continue
@@ -231,9 +231,9 @@ def _write_shared(call: Call, event: Event, shared: Json) -> None:
 def delete_event(call: Call) -> Json:
     """Delete an event, or remove one occurrence, which leaves a cancelled exception behind."""
     place = locate(call, "writer")
-    if place.entry is not None and place.entry.gone:
+    if place.entry.gone:
         raise RefusalError(193003)
-    if not is_organizer(place):
+    if not place.organized:
         raise RefusalError(193002, msg="only the organizer may delete")
     event = writable(call, place).event
     event.status = "cancelled"

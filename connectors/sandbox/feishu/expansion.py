@@ -27,8 +27,15 @@ _BOUNDS = {
     "BYMINUTE": (0, 59, False),
     "BYSECOND": (0, 59, False),
 }
-_DAYS = r"(MO|TU|WE|TH|FR|SA|SU)"
-_UNTIL = re.compile(r"\d{8}(T\d{6}Z?)?")
+_DAY = r"(MO|TU|WE|TH|FR|SA|SU)"
+_SHAPES = {
+    "FREQ": re.compile(r"[A-Z]+"),
+    "INTERVAL": re.compile(r"[1-9]\d{0,3}"),
+    "COUNT": re.compile(r"[1-9]\d{0,3}"),
+    "UNTIL": re.compile(r"\d{8}(T\d{6}Z?)?"),
+    "BYDAY": re.compile(rf"([+-]?\d{{0,2}}{_DAY})(,[+-]?\d{{0,2}}{_DAY})*"),
+    "WKST": re.compile(_DAY),
+}
 
 
 def check_rule(text: str, switches: FeishuSwitches) -> str:
@@ -63,23 +70,12 @@ def _check_parts(pairs: tuple[tuple[str, str], ...], *, sub_daily: bool) -> None
     if "COUNT" in parts and "UNTIL" in parts:
         raise ValueError("COUNT and UNTIL exclude each other")
     for name, value in pairs:
-        if name in ("INTERVAL", "COUNT"):
-            if not value.isdecimal() or not 1 <= int(value) <= 10_000:
-                raise ValueError(f"{name} is out of range")
-        elif name in _BOUNDS:
+        if name in _BOUNDS:
             _check_numbers(name, value)
-        elif name == "BYDAY":
-            if not all(re.fullmatch(r"[+-]?\d{0,2}" + _DAYS, day) for day in value.split(",")):
-                raise ValueError("BYDAY is malformed")
-        elif name == "UNTIL":
-            if not _UNTIL.fullmatch(value):
-                raise ValueError("UNTIL is malformed")
-            _until(value, "UTC", whole_day=True)
-        elif name == "WKST":
-            if not re.fullmatch(_DAYS, value):
-                raise ValueError("WKST is malformed")
-        elif name != "FREQ":
-            raise ValueError(f"{name} is not known")
+        elif name not in _SHAPES or not _SHAPES[name].fullmatch(value):
+            raise ValueError(f"{name} is unknown or malformed")
+    if "UNTIL" in parts:
+        _until(parts["UNTIL"], "UTC", whole_day=True)
 
 
 def _check_numbers(name: str, value: str) -> None:

@@ -64,7 +64,8 @@ def _resume(call: Call, calendar: Calendar, token: Json, size: int, *, anchored:
 def _full(call: Call, calendar: Calendar, token: Json, size: int, *, anchored: bool) -> Json:
     """The next items from position `n`; the sync token tells the version of the beginning, so
     that what changes while somebody pages shows up in the first delta."""
-    number, anchor, items = token["n"], token["a"], []
+    number, anchor = token["n"], token["a"]
+    items: list[Json] = []
     visible = _visible(call)
     entries = calendar.entries
     while number < len(entries) and len(items) < size and not token.get("z"):

@@ -151,7 +151,8 @@ class FeishuSandbox(Sandbox):
             case "POST", "/callback/ws/endpoint":
                 self.operation("ws.endpoint")
                 return Response.of_json(self.longconn.endpoint(body_of(request)))
-        return None
+            case _:
+                return None
 
     def _api(self, request: Request) -> Response:
         found = self._route(request.method, request.parts)

@@ -3,16 +3,18 @@
 import itertools
 import random
 import uuid
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from connectors.sandbox.clock import Clock
 from connectors.sandbox.feishu.changelog import ChangeLog, Cursors
 from connectors.sandbox.feishu.errors import RefusalError
 from connectors.sandbox.feishu.switches import FeishuSwitches
 from connectors.sandbox.feishu.times import Span
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 CalendarType = Literal["primary", "shared", "google", "resource", "exchange"]
 ROLES = ("unknown", "free_busy_reader", "reader", "writer", "owner")

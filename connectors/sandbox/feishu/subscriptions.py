@@ -4,12 +4,14 @@ Source: "Subscribe to calendar/event/ACL changes" pages. Repeating a subscriptio
 harmless, which no source settles.
 """
 
+from collections.abc import Callable
+
 from connectors.sandbox.feishu.calendars import require, resolve
-from connectors.sandbox.feishu.calls import READ, Call, Route
+from connectors.sandbox.feishu.calls import READ, Call, Handler, Route
 from connectors.sandbox.feishu.content import Json
 from connectors.sandbox.feishu.listing import eventful
 
-LISTS, ACLS, EVENTS = "lists", "acls", "events"
+LISTS, ACLS, EVENTS = "calendars", "acls", "events"
 
 
 class Subscriptions:
@@ -47,23 +49,33 @@ class Subscriptions:
 
     def routes(self) -> tuple[Route, ...]:
         """The six calls."""
-        root, only_user = "calendar/v4/calendars", ("user",)
-        routes = []
-        for path, operation, kind in (
-            (root, "calendars", LISTS),
-            (f"{root}/{{calendar_id}}/events", "events", EVENTS),
-            (f"{root}/{{calendar_id}}/acls", "acls", ACLS),
-        ):
-            for verb, change in (("subscription", self.add), ("unsubscription", self.remove)):
+        root = "calendar/v4/calendars"
+        paths = {
+            LISTS: root,
+            EVENTS: f"{root}/{{calendar_id}}/events",
+            ACLS: f"{root}/{{calendar_id}}/acls",
+        }
+        changes = {"subscription": self.add, "unsubscription": self.remove}
+        return tuple(
+            Route(
+                method="POST",
+                path=f"{path}/{verb}",
+                operation=f"{kind}.{verb}",
+                handler=self._handler(kind, change),
+                scopes=READ,
+                tokens=("user",),
+            )
+            for kind, path in paths.items()
+            for verb, change in changes.items()
+        )
 
-                def handler(call: Call, kind: str = kind, change: object = change) -> Json:
-                    assert callable(change)
-                    change(call.caller.app.id, kind, _subject(call, kind), call.user.open_id)
-                    return {}
+    @staticmethod
+    def _handler(kind: str, change: Callable[[str, str, str, str], None]) -> Handler:
+        def handler(call: Call) -> Json:
+            change(call.caller.app.id, kind, _subject(call, kind), call.user.open_id)
+            return {}
 
-                name = f"{operation}.{verb}"
-                routes.append(Route("POST", f"{path}/{verb}", name, handler, READ, only_user))
-        return tuple(routes)
+        return handler
 
 
 def _subject(call: Call, kind: str) -> str:
