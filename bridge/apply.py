@@ -178,28 +178,33 @@ class Applier:
             return result
         unit, seen = task.unit, dict(task.seen)
         for _round in range(CONFLICT_ROUNDS):
+            side = self._try(result)
+            if side is None:
+                return result
+            conflict = result.error
+            if not isinstance(conflict, ConflictError):
+                return result
+            if conflict.code == DEAD_KEY:
+                unit = replace(unit, generation=unit.generation + 1)
+            else:
+                seen[side] = conflict.current or GONE
+            result.decision = decide(unit, seen, self._rules)
+        return result
+
+    def _try(self, result: _Result) -> Side | None:
+        """Make the calls that are still missing; returns the side on which one failed."""
+        for action in result.decision.actions:
+            if action.side in result.answers:
+                continue
             try:
-                for action in result.decision.actions:
-                    if action.side in result.answers:
-                        continue
-                    answer = self._write(action)
-                    result.answers[action.side] = answer
-                    result.done.append((action, answer))
-            except ConflictError as conflict:
-                result.error = conflict
-                side = action.side
-                if conflict.code == DEAD_KEY:
-                    unit = replace(unit, generation=unit.generation + 1)
-                else:
-                    seen[side] = conflict.current or GONE
-                result.decision = decide(unit, seen, self._rules)
+                answer = self._write(action)
             except Exception as error:  # noqa: BLE001 one bad unit must not stop the others
                 result.error = error
-                return result
-            else:
-                result.error = None
-                return result
-        return result
+                return action.side
+            result.answers[action.side] = answer
+            result.done.append((action, answer))
+        result.error = None
+        return None
 
     def _write(self, action: Action) -> Copy | None:
         connector = self._connectors[action.side]

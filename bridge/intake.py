@@ -84,7 +84,7 @@ class Intake:
                 return True
         return False
 
-    # -- listening -----------------------------------------------------------------------------------
+    # -- listening ---------------------------------------------------------------------------------
 
     def listen(self) -> None:
         """Start one listener per provider that has one."""
@@ -102,7 +102,7 @@ class Intake:
             try:
                 provider.listen(self.take, self._stop.is_set)
                 return
-            except Exception:
+            except Exception:  # noqa: BLE001 the loop must outlive any fault
                 self._log.exception("listener of %s ended; starting it again", name)
                 self._stop.wait(RESTART)
 
@@ -112,7 +112,7 @@ class Intake:
         for thread in self._threads:
             thread.join(patience)
 
-    # -- webhooks ------------------------------------------------------------------------------------
+    # -- webhooks ----------------------------------------------------------------------------------
 
     def app(self) -> Starlette:
         """The web application: `POST /hooks/<connector>` and `GET /healthz`."""

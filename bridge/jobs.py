@@ -127,7 +127,7 @@ class Workers:
         try:
             with self._store.begin() as tx:
                 claims = tx.claim(owner, slots, self._now(), self._lease.total_seconds())
-        except Exception:
+        except Exception:  # noqa: BLE001 the loop must outlive any fault
             self._log.exception("the database does not answer; trying again")
             self._stop.wait(self._idle)
             return []
@@ -139,7 +139,7 @@ class Workers:
     def _patience(self) -> float:
         try:
             due = self._store.next_due()
-        except Exception:
+        except Exception:  # noqa: BLE001 the loop must outlive any fault
             self._log.exception("the database does not answer; trying again")
             return self._idle
         if due is None:
@@ -166,12 +166,12 @@ class Workers:
         except LeaseLostError:
             self._log.warning("link %s was taken over by another worker", claim.link_id)
             return self._release(claim)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 the loop must outlive any fault
             self._log.exception("run of link %s failed", claim.link_id)
             ending = Failed(f"unexpected {type(error).__name__}; see the log", self._later(claim))
         try:
             self._report(claim, owner, ending)
-        except Exception:
+        except Exception:  # noqa: BLE001 the loop must outlive any fault
             self._log.exception("the end of a run could not be stored; its lease will run out")
         return self._release(claim)
 
@@ -205,5 +205,5 @@ class Workers:
                     for owner in set(running.values()):
                         links = [link for link, held in running.items() if held == owner]
                         tx.beat(owner, links, self._now() + self._lease)
-            except Exception:
+            except Exception:  # noqa: BLE001 the loop must outlive any fault
                 self._log.exception("leases could not be prolonged; trying again")

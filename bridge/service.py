@@ -94,7 +94,7 @@ class Service:
                 raise OSError(f"cannot listen on {host}:{port}; is it in use?")
             self._runtime.system.sleep(0.01)
 
-    # -- one run of one link -------------------------------------------------------------------------
+    # -- one run of one link -----------------------------------------------------------------------
 
     def _handle(self, claim: Claim, fence: Callable[[Tx], None]) -> Ending:
         ready = self._ready.get(claim.link_id)

@@ -99,12 +99,11 @@ def _projected(occurrence: Occurrence, rules: Rules) -> Iterator[Face]:
 
 
 def _as_event(occurrence: Occurrence) -> Event:
-    start, end = occurrence.start, occurrence.end
+    start = occurrence.start
+    zone = "UTC" if isinstance(start, datetime) else None
     if isinstance(start, datetime):
-        assert isinstance(end, datetime)
-        when = When(start=start.replace(tzinfo=None), duration=end - start, zone="UTC")
-    else:
-        when = When(start=start, duration=end - start)
+        start = start.replace(tzinfo=None)
+    when = When(start=start, duration=occurrence.duration, zone=zone)
     return Event(details=occurrence.details, when=when)
 
 

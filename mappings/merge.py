@@ -14,6 +14,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from mappings import recurrence
+from mappings.members import is_member
 from mappings.model import Details, Event, Key, Override, When
 
 Path = tuple[str, ...]
@@ -56,7 +57,7 @@ def shown(event: Event, key: Key) -> Shown | None:
     """What the series shows at an occurrence, whether by exception or by rule."""
     override = event.overrides_by_key.get(key)
     if override is None:
-        if not recurrence.is_member(event, key):
+        if not is_member(event, key):
             return None
         return Shown(event.details, recurrence.when_of(event, key))
     if override.cancelled or override.details is None or override.when is None:

@@ -249,6 +249,13 @@ class Occurrence:
     details: Details
     key: Key | None = None
 
+    @property
+    def duration(self) -> timedelta:
+        """Exact elapsed time, or whole days."""
+        if isinstance(self.start, datetime) and isinstance(self.end, datetime):
+            return self.end - self.start
+        return timedelta(days=self.end.toordinal() - self.start.toordinal())
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Loss:

@@ -1,0 +1,230 @@
+"""`plan`, `apply`, `backfill`, `sync`: the commands that look at differences and settle them."""
+
+import json
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+from bridge.commands.session import Session, advice, command
+from bridge.config import LinkConfig
+from bridge.errors import UsageError
+from bridge.plan import LinkPlan, plan_json, stale
+from bridge.records import LinkState, RunKind
+from bridge.runtime import ReadyLink, Runtime
+from bridge.sync import Outcome
+from connectors.errors import ConnectorError
+from mappings.policy import Window
+
+PLAN_VERSION = 1
+
+
+def _day(_ctx: click.Context, _option: click.Parameter, value: str | None) -> datetime | None:
+    if value is None:
+        return None
+    try:
+        return datetime.fromisoformat(value).replace(tzinfo=UTC)
+    except ValueError:
+        raise click.BadParameter("write a day as 2026-03-31") from None
+
+
+user_option = click.option("--user", metavar="U", help="Only this user's links.")
+link_option = click.option("--link", metavar="L", help="Only this link.")
+since_option = click.option("--since", metavar="DAY", callback=_day, help="Events from this day.")
+until_option = click.option("--until", metavar="DAY", callback=_day, help="Events up to this day.")
+
+
+@command("plan", help="Show what would change and why; write nothing.")
+@user_option
+@link_option
+@click.option("-o", "output", type=click.Path(dir_okay=False), help="Save the plan for `apply`.")
+def plan(session: Session, user: str | None, link: str | None, output: str | None) -> int:
+    """Print the plan of the chosen links."""
+    with session.runtime() as runtime:
+        plans = _plans(runtime, runtime.select(user, link))
+    value = plan_json(plans)
+    if output:
+        names = [item.link for item in plans]
+        saved = {"version": PLAN_VERSION, "of": names, **value}
+        Path(output).write_text(json.dumps(saved, ensure_ascii=False, indent=1), encoding="utf-8")
+    session.show(value, lambda: _print_plan(value))
+    return 1 if any(item.held for item in plans) else 0
+
+
+def _plans(runtime: Runtime, links: Sequence[LinkConfig]) -> list[LinkPlan]:
+    return [runtime.link_pass(item).plan() for item in runtime.ready(links, store=False)]
+
+
+def _print_plan(value: dict[str, Any]) -> None:
+    for item in value["actions"]:
+        fields = ", ".join(item["fields"])
+        click.echo(
+            f"{item['link']}: {item['op']:6} on {item['side']}  {item['title']!r}  ({item['cause']}"
+            f"{f'; {fields}' if fields and fields != '*' else ''})"
+        )
+    for item in value["links"]:
+        for reason in item["parked"]:
+            click.echo(f"{item['link']}: would park an event: {reason}")
+        if item["held"]:
+            click.echo(f"{item['link']}: would be held: {item['held']}")
+    click.echo(f"{len(value['actions'])} action(s)")
+
+
+@command("apply", help="Do exactly what a saved plan says, or refuse if it is stale.")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False))
+def apply(session: Session, file: str) -> int:
+    """Apply a plan that `plan -o` saved."""
+    try:
+        saved = json.loads(Path(file).read_text(encoding="utf-8"))
+        actions, names = saved["actions"], saved["of"]
+        readable = saved["version"] == PLAN_VERSION
+    except (ValueError, KeyError, TypeError):
+        readable, actions, names = False, [], []
+    if not readable:
+        raise UsageError(f"{file} is no plan of this version; make one with `calbridge plan -o`")
+    with session.runtime() as runtime:
+        links = [config for name in names for config in runtime.select(link=name)]
+        fresh = plan_json(_plans(runtime, links))["actions"]
+        differing = stale(actions, fresh)
+        if differing:
+            for line in differing[:20]:
+                click.echo(line, err=True)
+            click.echo("calbridge: the plan is stale; nothing was done. Plan again.", err=True)
+            return 1
+        return _run(session, runtime, links, RunKind.APPLY)
+
+
+@command("backfill", help="Copy everything once. Stopped at any point, it goes on from there.")
+@user_option
+@link_option
+@since_option
+@until_option
+@click.option("--dry-run", is_flag=True, help="Show what would be done; write nothing anywhere.")
+def backfill(
+    session: Session,
+    user: str | None,
+    link: str | None,
+    since: datetime | None,
+    until: datetime | None,
+    *,
+    dry_run: bool,
+) -> int:
+    """Read both sides whole and settle every difference."""
+    with session.runtime() as runtime:
+        now = runtime.system.now()
+        links = [_bounded(item, now, since, until) for item in runtime.select(user, link)]
+        if dry_run:
+            ready = runtime.ready(links, store=False)
+            value = plan_json([runtime.link_pass(item, full=True).plan() for item in ready])
+            session.show(value, lambda: _print_plan(value))
+            return 0
+        return _run(session, runtime, links, RunKind.BACKFILL)
+
+
+def _bounded(
+    link: LinkConfig, now: datetime, since: datetime | None, until: datetime | None
+) -> LinkConfig:
+    window = link.policy.window
+    window = Window(
+        past=now - since if since else window.past, future=until - now if until else window.future
+    )
+    return replace(link, policy=replace(link.policy, window=window))
+
+
+@command("sync", help="One pass over the changes.")
+@user_option
+@link_option
+def sync(session: Session, user: str | None, link: str | None) -> int:
+    """Read what changed since the last pass and settle it."""
+    with session.runtime() as runtime:
+        return _run(session, runtime, runtime.select(user, link), RunKind.SYNC)
+
+
+def _run(session: Session, runtime: Runtime, links: Sequence[LinkConfig], kind: RunKind) -> int:
+    started = time.monotonic()
+    outcomes: list[Outcome] = []
+    failures: list[str] = []
+    ready = runtime.ready(links)
+    with _progress(session, kind) as progress:
+        for item in ready:
+            try:
+                outcomes.append(_one(runtime, item, kind, progress))
+            except ConnectorError as error:
+                failures.append(f"{item.link.name}: {advice(error)}")
+    value = {
+        "writes": sum(outcome.counts.writes for outcome in outcomes),
+        "links": [outcome.to_json() for outcome in outcomes],
+        "failures": failures,
+        "seconds": round(time.monotonic() - started, 3),
+    }
+    session.show(value, lambda: _print_outcomes(outcomes, value))
+    for line in failures:
+        click.echo(line, err=True)
+    return 1 if failures or any(outcome.held for outcome in outcomes) else 0
+
+
+def _one(
+    runtime: Runtime, item: ReadyLink, kind: RunKind, progress: Callable[[str, int], None]
+) -> Outcome:
+    link = item.link
+    if link.state in (LinkState.PAUSED, LinkState.HELD):
+        outcome = Outcome(link.name)
+        outcome.held = f"{link.state.value}: {link.reason}" if link.reason else link.state.value
+        return outcome
+    with runtime.store.lock("link", link.uid):
+        full = kind is RunKind.BACKFILL
+        return runtime.link_pass(item, full=full, progress=progress).run(kind)
+
+
+@contextmanager
+def _progress(session: Session, kind: RunKind) -> Iterator[Callable[[str, int], None]]:
+    """A bar on a terminal, plain lines elsewhere, nothing with `--json`."""
+    done: dict[str, int] = {}
+    if session.as_json or kind is not RunKind.BACKFILL:
+        yield lambda _link, _done: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    console = Console(stderr=True)
+    if not console.is_terminal:
+
+        def lines(link: str, count: int) -> None:
+            before = done.get(link, 0)
+            done[link] = before + count
+            if done[link] // 100 > before // 100:
+                click.echo(f"{link}: {done[link]} events", err=True)
+
+        yield lines
+        return
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.completed} events"),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=console) as bar:
+        tasks: dict[str, Any] = {}
+
+        def draw(link: str, count: int) -> None:
+            if link not in tasks:
+                tasks[link] = bar.add_task(link, total=None)
+            bar.advance(tasks[link], count)
+
+        yield draw
+
+
+def _print_outcomes(outcomes: Sequence[Outcome], value: dict[str, Any]) -> None:
+    for outcome in outcomes:
+        counts = outcome.counts
+        click.echo(
+            f"{outcome.link}: {counts.created} created, {counts.updated} updated, "
+            f"{counts.deleted} deleted, {counts.adopted} adopted, {counts.parked} parked"
+            + (f"; HELD: {outcome.held}" if outcome.held else "")
+        )
+    click.echo(f"{value['writes']} write(s) in {value['seconds']} s")

@@ -1,0 +1,98 @@
+"""`verify` and `status`: look, change nothing."""
+
+from typing import Any
+
+import click
+
+from bridge.commands.copying import link_option, user_option
+from bridge.commands.session import Session, command
+from bridge.records import LinkState, UnitState
+from bridge.runtime import Runtime
+from bridge.verify import Comparison
+from bridge.verify import verify as compare
+
+
+@command("verify", help="Compare both sides by their occurrences; exit 1 on a difference.")
+@user_option
+@link_option
+def verify(session: Session, user: str | None, link: str | None) -> int:
+    """Ask both providers for every occurrence and compare."""
+    with session.runtime() as runtime:
+        results = [
+            compare(
+                item.link,
+                runtime.rules(item.config, item.link),
+                runtime.connectors(item.link),
+                runtime.store,
+                runtime.system.now(),
+            )
+            for item in runtime.ready(runtime.select(user, link), store=False)
+        ]
+    count = sum(len(result.differences) for result in results)
+    value = {"differences": count, "links": [result.to_json() for result in results]}
+    session.show(value, lambda: _print_comparisons(results))
+    return 1 if count else 0
+
+
+def _print_comparisons(results: list[Comparison]) -> None:
+    for result in results:
+        click.echo(
+            f"{result.link}: {result.units} units, {result.occurrences} occurrences, "
+            f"{len(result.differences)} difference(s)"
+        )
+        for item in result.differences[:20]:
+            told = ", ".join(f"{name}={value!r}" for name, value in item.items() if name != "unit")
+            click.echo(f"  {told} (unit {item['unit']})")
+
+
+@command("status", help="Show every link and how it fares.")
+def status(session: Session) -> int:
+    """Print a table of the links."""
+    with session.runtime() as runtime:
+        rows = [_row(runtime, name) for name in (item.name for item in runtime.config.links)]
+    session.show({"links": rows}, lambda: _print_status(rows))
+    return 1 if any(row["state"] in ("held", "waiting", "suspended") for row in rows) else 0
+
+
+def _row(runtime: Runtime, name: str) -> dict[str, Any]:
+    link = runtime.store.link(name)
+    if link is None:
+        return {"link": name, "state": "new", "reason": "never ran", "units": 0, "parked": 0}
+    counts = runtime.store.count_units(link.id)
+    runs = runtime.store.runs(link.id, limit=1)
+    parked = [
+        {"unit": unit.id, "code": unit.error_code, "error": unit.error}
+        for unit in runtime.store.units(link.id, state=UnitState.PARKED)
+    ]
+    return {
+        "link": name,
+        "state": link.state.value,
+        "reason": link.reason if link.state is not LinkState.ACTIVE else "",
+        "units": counts.get(UnitState.LIVE, 0),
+        "parked": len(parked),
+        "parked_units": parked,
+        "last_run": runs[0].started.isoformat(timespec="seconds") if runs else None,
+        "last_outcome": runs[0].outcome if runs else None,
+    }
+
+
+def _print_status(rows: list[dict[str, Any]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("link", "state", "units", "parked", "last run", "outcome")
+    for row in rows:
+        table.add_row(
+            row["link"],
+            row["state"],
+            str(row["units"]),
+            str(row["parked"]),
+            row.get("last_run") or "never",
+            row.get("last_outcome") or "",
+        )
+    Console().print(table)
+    for row in rows:
+        if row["reason"]:
+            click.echo(f"{row['link']} is {row['state']}: {row['reason']}")
+        for unit in row.get("parked_units", [])[:20]:
+            click.echo(f"{row['link']}: parked {unit['unit']}: {unit['code']}: {unit['error']}")

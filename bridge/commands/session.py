@@ -1,0 +1,103 @@
+"""What every command needs: options wherever they stand, an opened runtime, printed results,
+and errors turned into advice.
+"""
+
+import json
+import logging
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import click
+
+from bridge import config as config_file
+from bridge.config import Config
+from bridge.runtime import Runtime
+from bridge.store import StoreError
+from connectors.errors import ConnectorError, FatalError, RateLimitedError, ReauthorizeError
+
+
+@dataclass(slots=True)
+class Session:
+    """The options that all commands share."""
+
+    config_path: str
+    as_json: bool
+    verbose: bool
+
+    def config(self) -> Config:
+        """The checked config. Raises `ConfigError`."""
+        return config_file.load(Path(self.config_path))
+
+    @contextmanager
+    def runtime(self) -> Iterator[Runtime]:
+        """The config at work."""
+        with Runtime(self.config()) as runtime:
+            yield runtime
+
+    def show(self, value: Any, text: Callable[[], None]) -> None:
+        """Print `value` as JSON if asked to, else let `text` print for people."""
+        if self.as_json:
+            click.echo(json.dumps(value, ensure_ascii=False, default=str))
+        else:
+            text()
+
+
+def command(name: str, **attributes: Any) -> Callable[[Callable[..., Any]], click.Command]:
+    """A click command whose function gets a `Session` first; it returns its exit code."""
+
+    def decorate(function: Callable[..., Any]) -> click.Command:
+        def wrapper(*, config: str | None, as_json: bool, verbose: bool, **rest: Any) -> int:
+            shared = click.get_current_context().obj or {}
+            session = Session(
+                config_path=config or shared.get("config", "config.yaml"),
+                as_json=as_json or shared.get("json", False),
+                verbose=verbose or shared.get("verbose", False),
+            )
+            _log_to_stderr(verbose=session.verbose)
+            try:
+                result = function(session, **rest)
+            except ConnectorError as error:
+                click.echo(advice(error), err=True)
+                return 1
+            except StoreError as error:
+                click.echo(f"calbridge: {error}", err=True)
+                return 2
+            return int(result or 0)
+
+        wrapper.__click_params__ = getattr(function, "__click_params__", [])  # type: ignore[attr-defined]
+        options = (
+            click.Option(["--config", "config"], metavar="PATH", help="The config file."),
+            click.Option(["--json", "as_json"], is_flag=True, help="Print JSON instead of text."),
+            click.Option(["-v", "--verbose"], is_flag=True, help="Log to standard error."),
+        )
+        made = click.command(name, **attributes)(cast("Callable[..., int]", wrapper))
+        made.params.extend(options)
+        return made
+
+    return decorate
+
+
+def _log_to_stderr(*, verbose: bool) -> None:
+    logging.basicConfig(
+        stream=sys.stderr,
+        level=logging.INFO if verbose else logging.WARNING,
+        format="%(asctime)s %(levelname)s %(name)s %(message)s",
+    )
+
+
+def advice(error: ConnectorError) -> str:
+    """What happened, where, and what to do, in two lines at most."""
+    where = " ".join(f"{name}={value}" for name, value in error.facts.items())
+    if isinstance(error, ReauthorizeError):
+        then = "give consent again with `calbridge connect`, or see `calbridge check --online`"
+    elif isinstance(error, FatalError):
+        then = "nothing was deleted; `calbridge check --online` shows what is missing"
+    elif isinstance(error, RateLimitedError):
+        then = f"the provider asks to wait; try again in {error.after:.0f} s"
+    else:
+        then = "what was done is stored; run the command again to go on from there"
+    return f"calbridge: {error.message}{f' ({where})' if where else ''}\n  {then}"
