@@ -42,6 +42,7 @@ LIMITS = TargetLimits(
     description_length=40960,
     location_length=512,
     reminder_range=(-20160, 20160),
+    default_reminders=False,
     statuses=False,
     meeting_url=True,
     end_zone=False,

@@ -143,7 +143,7 @@ class EventReader:
         return replace(
             copy,
             event=recurrence.tidy(replace(copy.event, overrides=overrides)),
-            members=(*copy.members, *(member for _, member in exceptions)),
+            members=in_order([*copy.members, *(member for _, member in exceptions)]),
         )
 
     def _exceptions(
@@ -224,6 +224,11 @@ class EventReader:
             middle = since + (until - since) / 2
             yield from self._view(calendar, since, middle)
             yield from self._view(calendar, middle, until)
+
+
+def in_order(members: Iterable[Member]) -> tuple[Member, ...]:
+    """The one order of members, whatever way they were found."""
+    return tuple(sorted(members, key=lambda member: member.part))
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from connectors.contract import Copy, Member
 from connectors.errors import ConflictError, RejectedError
 from connectors.feishu.api import CalendarApi, Wire
 from connectors.feishu.errors import EVENT_GONE, PROVIDER
-from connectors.feishu.reading import EventReader
+from connectors.feishu.reading import EventReader, in_order
 from mappings import feishu, recurrence
 from mappings.errors import UnmappableError
 from mappings.feishu import FeishuDialect
@@ -191,7 +191,7 @@ class EventWriter:
                 overrides[step.key] = self._decoded_override(calendar, wire, event, attendees)
         kept = tuple(overrides[key] for key in sorted(overrides))
         result = recurrence.tidy(replace(shown.event, overrides=kept))
-        return replace(shown, event=result, members=tuple(members.values()))
+        return replace(shown, event=result, members=in_order(members.values()))
 
     def _steps(self, shown: Copy, before: Event, event: Event) -> Iterator[_Step]:
         made = {m.part.partition(":")[2]: m.id for m in shown.members if m.part != "main"}
