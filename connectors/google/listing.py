@@ -14,6 +14,7 @@ from connectors.google.errors import PROVIDER, AbsentError
 from connectors.google.reading import (
     PAGE,
     Reader,
+    belongs,
     exception,
     follows_rule,
     gone_calendar,
@@ -127,7 +128,7 @@ class _Pass:
             series = self._known(master)
             if series is None:
                 self._waiting.setdefault(master, []).append(wire)
-            else:
+            elif belongs(wire, series):
                 found.append(_fragment(wire, series))
         return found
 
@@ -145,7 +146,7 @@ class _Pass:
                 found.append(Unreadable(ref=master, code=error.code, detail=error.detail))
                 continue
             self._recall.series.put((self._calendar, master), series)
-            found += [_fragment(exception_, series) for exception_ in wires]
+            found += [_fragment(each, series) for each in wires if belongs(each, series)]
         return found
 
     def _known(self, master: str) -> Event | None:

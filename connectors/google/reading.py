@@ -65,6 +65,12 @@ def follows_rule(override: Override, series: Event) -> bool:
     return not recurrence.tidy(replace(series, overrides=(override,))).overrides
 
 
+def belongs(wire: Wire, series: Event) -> bool:
+    """False for what is left of an exception from before the series became all-day or timed."""
+    original = wire.get("originalStartTime") or {}
+    return not dialect.is_cancelled(wire) or ("date" in original) == series.when.all_day
+
+
 def exception(wire: Wire, series: Event) -> tuple[Override, Member]:
     """One exception of a series. Raises `UnmappableError`."""
     override = dialect.decode_override(wire, series.when)
@@ -127,12 +133,12 @@ class Reader:
             return None
         copy = self.copy(master, self.zone(calendar))
         self._recall.series.put((calendar, ref), copy.event)
+        parts = [wire for wire in wires if wire.get("recurringEventId") == ref]
         try:
             return with_exceptions(
                 copy,
-                [exception(wire, copy.event) for wire in wires
-                 if wire.get("recurringEventId") == ref],
-            )  # fmt: skip
+                [exception(wire, copy.event) for wire in parts if belongs(wire, copy.event)],
+            )
         except UnmappableError as error:
             raise _unreadable(error) from error
 

@@ -41,6 +41,7 @@ class Writer:
         Raises `ConflictError` with code `dead-key` if an event of this id was deleted and may
         not be brought back: the key is spent, another one has to be used.
         """
+        event = _anchored(event)
         body = dialect.encode(event, id=key, origin_mark=key)
         mails = _mails((), event.details.attendees)
         try:
@@ -64,7 +65,7 @@ class Writer:
         What becomes of exceptions when their series is changed is not documented; they are read
         again and put right where they differ.
         """
-        now = copy
+        now, event = copy, _anchored(event)
         if _of_master(copy.event, copy) != _of_master(event, copy):
             now = self._update_master(calendar, copy, event)
         written: list[Written] = []
@@ -142,7 +143,8 @@ class Writer:
         """Write time, rule, details and EXDATEs; the answer shows the exceptions as they are."""
         wire = self._put_master(calendar, copy, event)
         exceptions = [member for member in copy.members if member.part != "main"]
-        if event.recurring and exceptions:
+        same_kind = event.recurring and event.when.all_day == copy.event.when.all_day
+        if same_kind and exceptions:
             now = self._reader.of_wire(calendar, wire)
             if now is None:
                 raise _changed_meanwhile(copy.ref, None)
@@ -282,7 +284,7 @@ class Writer:
         return exception(answer, now.event)
 
     def _remove_stray(self, calendar: str, member: Member) -> None:
-        """An exception has no place any more, because its series became a single event."""
+        """An exception has no place in a series that became a single event, or all-day."""
         try:
             self._client.write(
                 "events.delete", calendarId=calendar, eventId=member.id, sendUpdates="none"
@@ -303,6 +305,20 @@ def _mails(before: Iterable[Attendee], after: Iterable[Attendee]) -> str:
 
 def _bare(event: Event) -> Event:
     return replace(event, overrides=())
+
+
+def _anchored(event: Event) -> Event:
+    """The same occurrences, every changed one at a date that the series has.
+
+    Google addresses an occurrence through its series; one that the rule does not give (any more)
+    needs an extra date to stand on.
+    """
+    loose = [
+        override.key
+        for override in event.overrides
+        if event.recurring and not override.cancelled and not is_member(event, override.key)
+    ]
+    return replace(event, rdates=tuple(sorted({*event.rdates, *loose}))) if loose else event
 
 
 def _of_master(event: Event, copy: Copy) -> Event:
