@@ -104,7 +104,7 @@ class _Checker:
         self._no_twins(links)
         if self._problems:
             raise ConfigError(self._text.source, tuple(self._problems))
-        keys = [root.secret_key] if root.secret_key else []
+        keys = [key for key in (root.secret_key,) if key and key.get_secret_value()]
         return Config(
             source=self._text.source,
             database=_absolute(root.database, self._folder),

@@ -13,7 +13,7 @@ import yaml
 
 from bridge.errors import ConfigError, ConfigProblem
 
-REFERENCE = re.compile(r"\$\{(?:(file):)?([^}]*)\}")
+REFERENCE = re.compile(r"\$\{(?:(file):)?([^}]*?)(?::-([^}]*))?\}")
 
 
 @dataclass(slots=True)
@@ -42,7 +42,7 @@ def dotted(path: tuple[str | int, ...]) -> str:
 
 
 def read(path: Path, environment: Mapping[str, str]) -> Text:
-    """The file's content with every `${NAME}` and `${file:PATH}` replaced.
+    """The file's content with every `${NAME}`, `${NAME:-default}`, `${file:PATH}` replaced.
 
     Relative file paths start at the config's folder. Raises `ConfigError` naming each missing
     variable, unreadable file, duplicate key and YAML fault.
@@ -104,16 +104,16 @@ class _Reader:
 
     def _fill(self, text: str, path: tuple[str | int, ...]) -> str:
         def replaced(match: re.Match[str]) -> str:
-            kind, name = match.groups()
+            kind, name, default = match.groups()
             if kind == "file":
                 try:
                     return (self._folder / Path(name).expanduser()).read_text("utf-8").strip()
                 except (OSError, UnicodeDecodeError):
                     self._problem(path, f"file {name!r} cannot be read; check path and rights")
                     return ""
-            if name not in self._environment:
+            if name not in self._environment and default is None:
                 self._problem(path, f"environment variable {name} is not set; set it and try again")
-            return self._environment.get(name, "")
+            return self._environment.get(name) or default or ""
 
         return REFERENCE.sub(replaced, text)
 

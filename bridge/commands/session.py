@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import click
 
@@ -46,7 +46,7 @@ class Session:
             text()
 
 
-def command(name: str, **attributes: Any) -> Callable[[Callable[..., Any]], click.Command]:
+def command(name: str, *, help: str) -> Callable[[Callable[..., Any]], click.Command]:
     """A click command whose function gets a `Session` first; it returns its exit code."""
 
     def decorate(function: Callable[..., Any]) -> click.Command:
@@ -68,15 +68,13 @@ def command(name: str, **attributes: Any) -> Callable[[Callable[..., Any]], clic
                 return 2
             return int(result or 0)
 
-        wrapper.__click_params__ = getattr(function, "__click_params__", [])  # type: ignore[attr-defined]
-        options = (
+        own: list[click.Parameter] = list(reversed(getattr(function, "__click_params__", [])))
+        shared_options = [
             click.Option(["--config", "config"], metavar="PATH", help="The config file."),
             click.Option(["--json", "as_json"], is_flag=True, help="Print JSON instead of text."),
             click.Option(["-v", "--verbose"], is_flag=True, help="Log to standard error."),
-        )
-        made = click.command(name, **attributes)(cast("Callable[..., int]", wrapper))
-        made.params.extend(options)
-        return made
+        ]
+        return click.Command(name, callback=wrapper, params=own + shared_options, help=help)
 
     return decorate
 

@@ -2,7 +2,9 @@
 
 Instants are microseconds since 1970 UTC. Ids of providers are compared byte by byte (Exchange's
 differ by case alone) and looked up by a 16-byte hash, since they may be 512 bytes long. JSON is
-kept as text that only we read; columns that are read alone stand before the wide ones.
+kept as text that only we read; columns that are read alone stand before the wide ones. Only the
+primary keys of the large tables begin with the link: a planner without statistics (PostgreSQL,
+first backfill) would else take any index that does, and read the whole link for one row.
 """
 
 import hashlib
@@ -117,32 +119,26 @@ units = Table(
     Column("losses", Text),
     Column("a", Text),
     Column("b", Text),
-    Index("ix_units_link_id_state", "link_id", "state"),
+    Index("ix_units_state", "state", "link_id"),
 )
-# An id belongs to one unit at most, or an event could be written twice. Tombstones keep theirs.
 for _side in "ab":
+    _hash = units.c[f"{_side}_hash"]
+    Index(f"ix_units_{_side}_hash", _hash, units.c.link_id)
+    # An id belongs to one unit at most, or an event could be written twice. Tombstones keep theirs.
     _standing = text(f"{_side}_hash IS NOT NULL AND state <> 'done'")
     Index(
         f"uq_units_{_side}_hash",
+        _hash,
         units.c.link_id,
-        units.c[f"{_side}_hash"],
         unique=True,
         sqlite_where=_standing,
         postgresql_where=_standing,
     )
-    _buried = text(f"{_side}_hash IS NOT NULL AND state = 'done'")
-    Index(
-        f"ix_units_{_side}_hash_done",
-        units.c.link_id,
-        units.c[f"{_side}_hash"],
-        sqlite_where=_buried,
-        postgresql_where=_buried,
-    )
 _waiting = text("retry_at IS NOT NULL")
 Index(
-    "ix_units_link_id_retry_at",
-    units.c.link_id,
+    "ix_units_retry_at",
     units.c.retry_at,
+    units.c.link_id,
     sqlite_where=_waiting,
     postgresql_where=_waiting,
 )
@@ -154,7 +150,7 @@ members = Table(
     Column("unit_id", _Exact, primary_key=True),
     Column("side", String(1), primary_key=True),
     Column("id_hash", LargeBinary, primary_key=True),
-    Index("ix_members_link_id_side_id_hash", "link_id", "side", "id_hash"),
+    Index("ix_members_id_hash", "id_hash", "link_id", "side"),
     sqlite_with_rowid=False,
 )
 

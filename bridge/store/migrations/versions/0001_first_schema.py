@@ -148,7 +148,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("link_id", "unit_id", "side", "id_hash", name="pk_members"),
         sqlite_with_rowid=False,
     )
-    op.create_index("ix_members_link_id_side_id_hash", "members", ["link_id", "side", "id_hash"])
+    op.create_index("ix_members_id_hash", "members", ["id_hash", "link_id", "side"])
     op.create_table(
         "runs",
         sa.Column("id", NUMBER, nullable=False),
@@ -190,36 +190,26 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("link_id", "id", name="pk_units"),
     )
+    op.create_index("ix_units_a_hash", "units", ["a_hash", "link_id"])
+    op.create_index("ix_units_b_hash", "units", ["b_hash", "link_id"])
     op.create_index(
-        "ix_units_a_hash_done",
+        "ix_units_retry_at",
         "units",
-        ["link_id", "a_hash"],
-        **_where("a_hash IS NOT NULL AND state = 'done'"),
-    )
-    op.create_index(
-        "ix_units_b_hash_done",
-        "units",
-        ["link_id", "b_hash"],
-        **_where("b_hash IS NOT NULL AND state = 'done'"),
-    )
-    op.create_index(
-        "ix_units_link_id_retry_at",
-        "units",
-        ["link_id", "retry_at"],
+        ["retry_at", "link_id"],
         **_where("retry_at IS NOT NULL"),
     )
-    op.create_index("ix_units_link_id_state", "units", ["link_id", "state"])
+    op.create_index("ix_units_state", "units", ["state", "link_id"])
     op.create_index(
         "uq_units_a_hash",
         "units",
-        ["link_id", "a_hash"],
+        ["a_hash", "link_id"],
         unique=True,
         **_where("a_hash IS NOT NULL AND state <> 'done'"),
     )
     op.create_index(
         "uq_units_b_hash",
         "units",
-        ["link_id", "b_hash"],
+        ["b_hash", "link_id"],
         unique=True,
         **_where("b_hash IS NOT NULL AND state <> 'done'"),
     )
