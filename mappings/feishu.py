@@ -173,6 +173,8 @@ def _decode_when(wire: Wire, switches: FeishuDialect) -> When:
         if start.get("date"):
             return _decode_days(start["date"], end.get("date"), switches)
         began, ended = _instant(start), _instant(end)
+    except UnmappableError:
+        raise
     except (KeyError, TypeError, ValueError, OverflowError, OSError) as error:
         raise UnmappableError("MALFORMED", f"a time cannot be read: {error}") from error
     zone = _zone(start.get("timezone"))

@@ -153,6 +153,8 @@ def key_of(wire: Wire, series: When) -> Key:
                 return Key(datetime.fromisoformat(original["dateTime"]).date().isoformat())
             return recurrence.key_of_instant(series, at)
         return key_of_day(date.fromisoformat(original["date"]), series)
+    except UnmappableError:
+        raise
     except (KeyError, TypeError, ValueError) as error:
         raise UnmappableError("MALFORMED", "the exception names no original start") from error
 
@@ -181,7 +183,8 @@ def merge_into(wire: Wire, old: Event, new: Event) -> dict[str, Any]:
     instances; changed occurrences are calls of their own.
     """
     body = dict(wire)
-    body["status"] = wire.get("status") if wire.get("status") != "cancelled" else "confirmed"
+    if is_cancelled(wire):
+        body["status"] = new.details.status.value
     _write_details(body, old.details, new.details)
     if old.when != new.when:
         _write_when(body, new.when)
@@ -210,8 +213,8 @@ def encode_override(wire: Wire, series: Event, override: Override) -> dict[str, 
         old = None if is_cancelled(wire) else _decode_details(wire)
     else:
         body = {name: value for name, value in wire.items() if name not in _OWN_OF_MASTER}
-    if body.get("status") == "cancelled":
-        body["status"] = "confirmed"
+    if is_cancelled(body):
+        body["status"] = override.details.status.value
     _write_details(body, old, override.details)
     _write_when(body, override.when)
     return body
@@ -231,6 +234,8 @@ def _decode_when(wire: Wire, default_zone: str | None) -> When:
         zone = zone_of(start.get("timeZone"), default_zone)
         end_zone = zone_of(end.get("timeZone"), zone)
         began, ended = _instant(start, zone), _instant(end, end_zone)
+    except UnmappableError:
+        raise
     except (KeyError, TypeError, ValueError) as error:
         raise UnmappableError("MALFORMED", f"a time cannot be read: {error}") from error
     wall, fold = zones.wall(began, zone)

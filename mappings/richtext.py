@@ -46,7 +46,7 @@ _NEWLINE = re.compile("\r\n?|[\x0b\x0c\u2028\u2029]")
 _CONTROL = re.compile("[\x00-\x08\x0e-\x1f\x7f\ud800-\udfff]")
 _TRAILING = re.compile(r" +(?=\n|$)")
 _REFERENCE = re.compile(r"&(?:#[0-9]+;?|#[xX][0-9a-fA-F]+;?|[^\t\n\f <&#;]{1,32};?)")
-_TAG_OPENING = re.compile(r"<(?=[A-Za-z/!?]|$)")
+_TAG_OPENING = re.compile(r"<(?=[A-Za-z/!?])")
 _ZWJ = "\u200d"
 _SKIN_TONES = frozenset(map(chr, range(0x1F3FB, 0x1F400)))
 _REGIONAL = "".join(map(chr, range(0x1F1E6, 0x1F200)))

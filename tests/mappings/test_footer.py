@@ -7,7 +7,7 @@ from mappings import footer, richtext
 LINES = ("Organiser: Alice <alice@example.com>", "Join: https://example.com/?a=1&b=2")
 DESCRIPTIONS = ("", "plain", "two\nlines", "<b>bold</b>", "x<ul><li>1</li></ul>", "a &lt;b> c")
 TEXT = st.text(st.characters(exclude_categories=("Cs", "Cc")), max_size=30)
-LINE = TEXT.map(richtext.line).filter(bool).filter(lambda text: text[0] not in "│")
+LINE = TEXT.map(richtext.line).filter(bool).filter(lambda text: text[0] != "│")
 DESCRIPTION = st.one_of(TEXT.map(richtext.from_text), st.sampled_from(DESCRIPTIONS))
 
 

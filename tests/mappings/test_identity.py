@@ -8,7 +8,7 @@ from mappings.model import Details, Event, Override, Person, When
 A = ("feishu", "ou_1", "feishu.cn_x@group.calendar.feishu.cn")
 B = ("google", "alice@example.com", "primary")
 HOUR = timedelta(hours=1)
-WHEN = When(start=datetime(2027, 2, 1, 9), duration=HOUR, zone="Asia/Shanghai")
+WHEN = When(start=datetime.fromisoformat("2027-02-01T09:00"), duration=HOUR, zone="Asia/Shanghai")
 EVENT = Event(details=Details(title="Weekly"), when=WHEN, uid="x")
 
 
@@ -61,7 +61,9 @@ def test_a_fingerprint_ignores_hints_and_nothing_else() -> None:
 
 
 def test_the_same_meeting_pairs_whatever_zone_it_is_shown_in() -> None:
-    elsewhere = When(start=datetime(2027, 2, 1, 2), duration=HOUR, zone="Europe/Berlin")
+    elsewhere = When(
+        start=datetime.fromisoformat("2027-02-01T02:00"), duration=HOUR, zone="Europe/Berlin"
+    )
     one = identity.pairing_key(EVENT)
     assert one == identity.pairing_key(
         replace(EVENT, when=elsewhere, details=Details(title="WEEKLY"))
