@@ -125,14 +125,14 @@ class EventListing:
             )
         mark = self._start(since)
         if self._world.switches.empty_first_page and self._request.param("pageToken") is None:
-            return self._page([], query, mark, done=False, diff=since is not None)
+            return self._page([], query, mark, done=False)
         found = self._found(query, mark, diff=since is not None)
         items: list[Row] = []
         for position, skip, row in islice(found, query.limit):
             items.append(row)
             mark = replace(mark, position=position, skip=skip)
         done = next(found, None) is None
-        return self._page(items, query, mark, done=done, diff=since is not None)
+        return self._page(items, query, mark, done=done)
 
     # -- tokens ----------------------------------------------------------------------------
 
@@ -257,9 +257,7 @@ class EventListing:
 
     # -- the answer --------------------------------------------------------------------------------
 
-    def _page(
-        self, rows: list[Row], query: Query, mark: Mark, *, done: bool, diff: bool
-    ) -> dict[str, Any]:
+    def _page(self, rows: list[Row], query: Query, mark: Mark, *, done: bool) -> dict[str, Any]:
         details = query.show_deleted
         calendar = self._calendar
         answer: dict[str, Any] = {
@@ -287,7 +285,7 @@ class EventListing:
                     issued=int(self._world.clock.time()),
                 )
             )
-        answer["items"] = [self._rendering.event(row, diff=diff, details=details) for row in rows]
+        answer["items"] = [self._rendering.event(row, details=details) for row in rows]
         return answer
 
     def _default_reminders(self) -> list[Any]:

@@ -39,12 +39,9 @@ class Rendering:
         self._sees_nothing = role < ROLES.index("reader")
         self._sees_private = role >= ROLES.index("writer")
 
-    def event(self, row: Row, *, diff: bool = False, details: bool = True) -> dict[str, Any]:
-        """One event. `details` False: cancelled ones show only what is guaranteed.
-
-        `diff`: a deleted exception's whole series may be gone; the master then tells.
-        """
-        cancelled = row.cancelled or (diff and self._calendar.is_deleted(row))
+    def event(self, row: Row, *, details: bool = True) -> dict[str, Any]:
+        """One event. `details` False: cancelled ones show only what is guaranteed."""
+        cancelled = row.cancelled or self._calendar.is_deleted(row)
         head: dict[str, Any] = {"kind": "calendar#event", "etag": row.etag, "id": row.id}
         head["status"] = "cancelled" if cancelled else row.status
         if row.master:

@@ -58,6 +58,11 @@ class GoogleSandbox(Sandbox):
         self.limits = Limits(self.world)
         self.service = Service(self.world, self.oauth, self.channels, self.limits, self.url)
 
+    def stop(self) -> None:
+        """End the server and its sender of pushes."""
+        super().stop()
+        self.channels.join()
+
     # -- the wire ------------------------------------------------------------------------------
 
     def handle(self, request: Request) -> Response:

@@ -1,10 +1,8 @@
 """Push channels ("Push notifications", Calendar API guides) and the sender behind them."""
 
+import http.client
 import threading
-import urllib.error
-import urllib.request
 from collections import deque
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import format_datetime
@@ -167,6 +165,11 @@ class Channels:
         self.script.clear()
         self.deliveries.clear()
 
+    def join(self) -> None:
+        """Wait for the sender to end after `stopping` was set."""
+        if self._thread is not None:
+            self._thread.join(TIMEOUT)
+
     def _expiry(self, body: dict[str, Any]) -> float:
         now = self.clock.time()
         latest = now + self.world.switches.watch_seconds
@@ -217,18 +220,17 @@ class Channels:
         self.deliveries.append(Delivery(message.channel.id, message.number, message.state, status))
 
 
-_OPEN: Callable[..., Any] = urllib.request.build_opener(urllib.request.ProxyHandler({})).open
-
-
 def _send(message: Message) -> int:
-    request = urllib.request.Request(  # noqa: S310 - the scheme was checked by watch
-        message.channel.address, data=b"", headers=message.headers(), method="POST"
-    )
+    """POST it; the status, 0 if nobody answered. Header names keep their spelling."""
+    split = urlsplit(message.channel.address)
+    kind = http.client.HTTPSConnection if split.scheme == "https" else http.client.HTTPConnection
+    connection = kind(split.hostname or "", split.port, timeout=TIMEOUT)
+    path = (split.path or "/") + (f"?{split.query}" if split.query else "")
     try:
-        with _OPEN(request, timeout=TIMEOUT) as answer:
-            return int(answer.status)
-    except urllib.error.HTTPError as error:
-        with error:
-            return int(error.code)
-    except OSError:
+        connection.request("POST", path, b"", message.headers())
+        with connection.getresponse() as answer:
+            return answer.status
+    except (OSError, http.client.HTTPException):
         return 0
+    finally:
+        connection.close()
