@@ -53,7 +53,10 @@ class PersonAtFeishu:
         self.person.delete(self.calendar, self.occurrence(ref, key))
 
     def put_unreadable(self) -> str | None:
-        return None
+        never = "FREQ=MONTHLY;BYMONTH=2;BYMONTHDAY=30"
+        when = When(start=datetime(2026, 3, 2, 9), duration=timedelta(hours=1), zone="Asia/Tokyo")  # noqa: DTZ001
+        body = {"summary": "30 February", "recurrence": never, **times(when)}
+        return str(self.person.create(self.calendar, body)["event_id"])
 
     def void_cursors(self) -> None:
         self.sandbox.expire_sync_tokens()

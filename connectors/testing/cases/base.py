@@ -8,10 +8,10 @@ from hashlib import sha256
 import pytest
 
 from connectors.changes import apply_change
-from connectors.contract import Connector, Copy, Gone, Listing, Page, Unreadable
+from connectors.contract import Connector, Copy, Fragment, Gone, Listing, Page, Unreadable, Whole
 from connectors.testing.party import OtherParty
 from mappings import merge, recurrence
-from mappings.model import Event
+from mappings.model import Event, Key
 from mappings.policy import AttendeePolicy, Policy
 from mappings.projection import project
 
@@ -20,6 +20,18 @@ SINCE, UNTIL = datetime(2026, 2, 1, tzinfo=UTC), datetime(2028, 3, 15, tzinfo=UT
 
 PROVIDER_MADE = frozenset({"organizer", "attendees", "response", "redacted"})
 """Details that a provider sets by itself."""
+
+_PARTS = {
+    "BYMONTH": "by_month",
+    "BYWEEKNO": "by_week_no",
+    "BYYEARDAY": "by_year_day",
+    "BYMONTHDAY": "by_month_day",
+    "BYDAY": "by_day",
+    "BYHOUR": "by_hour",
+    "BYMINUTE": "by_minute",
+    "BYSECOND": "by_second",
+    "BYSETPOS": "by_set_pos",
+}
 
 
 @dataclass
@@ -108,11 +120,17 @@ def read(
             reading.unreadable.append(change.ref)
         else:
             copy = apply_change(reading.copies.get(change.ref), change)
-            copy = copy or connector.fetch(calendar, change.ref)
+            copy = copy or connector.fetch(calendar, change.ref, _keys(change))
             if copy:
                 reading.copies[change.ref] = copy
     reading.cursor = found[-1].cursor or ""
     return reading
+
+
+def _keys(change: Whole | Fragment) -> list[Key]:
+    """The occurrences that a change says are exceptions."""
+    source = change.copy.event if isinstance(change, Whole) else change
+    return [override.key for override in source.overrides]
 
 
 def fetched(connector: Connector, calendar: str, copy: Copy) -> Copy:
@@ -136,6 +154,24 @@ def projected(connector: Connector, event: Event) -> Event:
     if projection.event is None:
         pytest.skip(f"cannot hold this event: {projection.skipped}")
     return projection.event
+
+
+def expressible(connector: Connector, event: Event) -> bool:
+    """Whether the declared limits say that the side takes this recurrence as it is.
+
+    What they do not say may be decomposed or refused, but never approximated.
+    """
+    limits, rule = connector.capabilities.limits.rules, event.rule
+    if event.rdates and not limits.rdates:
+        return False
+    if rule is None:
+        return True
+    parts = {name for name, values in _PARTS.items() if getattr(rule, values)}
+    return (
+        rule.freq in limits.freqs
+        and parts <= limits.parts
+        and rule.interval <= (limits.max_interval or rule.interval)
+    )
 
 
 def assert_holds(connector: Connector, copy: Copy, wanted: Event) -> None:

@@ -1,0 +1,145 @@
+"""The Google connector keeps the contract, with the real client library against the sandbox."""
+
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from connectors.contract import Connector, Context
+from connectors.google import PLUGIN
+from connectors.sandbox.faults import Fault
+from connectors.sandbox.google import GoogleSandbox, GoogleSwitches
+from connectors.testing.contract import Breakage, ConnectorContract, OtherParty
+from mappings.model import Event, Key, When
+from mappings.recurrence import format_rule
+
+ANN = "ann@example.com"
+
+
+class PersonAtGoogle:
+    """Somebody at Google's web interface."""
+
+    def __init__(self, sandbox: GoogleSandbox, calendar: str) -> None:
+        self.sandbox = sandbox
+        self.calendar = calendar
+
+    def put_event(self, event: Event) -> str:
+        body: dict[str, Any] = {"summary": event.details.title, **times(event.when)}
+        if event.rule:
+            body["recurrence"] = [f"RRULE:{format_rule(event.rule, event.when, count=True)}"]
+        return str(self.act("create", body)["id"])
+
+    def edit(self, ref: str, *, title: str | None = None, start: str | None = None) -> None:
+        fields: dict[str, Any] = {} if title is None else {"summary": title}
+        if start is not None:
+            shown = self.act("get", ref)
+            fields |= moved(shown, start)
+        self.act("change", ref, fields)
+
+    def delete(self, ref: str) -> None:
+        self.act("remove", ref)
+
+    def edit_occurrence(
+        self, ref: str, key: Key, *, title: str | None = None, start: str | None = None
+    ) -> None:
+        self.edit(self.instance(ref, key), title=title, start=start)
+
+    def cancel_occurrence(self, ref: str, key: Key) -> None:
+        self.act("remove", self.instance(ref, key))
+
+    def put_unreadable(self) -> str | None:
+        rules = ["RRULE:FREQ=WEEKLY;COUNT=3", "RRULE:FREQ=DAILY;COUNT=2"]
+        start = {"dateTime": "2026-03-02T09:00:00", "timeZone": "Europe/Berlin"}
+        end = {"dateTime": "2026-03-02T10:00:00", "timeZone": "Europe/Berlin"}
+        body = {"summary": "Two rules", "start": start, "end": end, "recurrence": rules}
+        return str(self.act("create", body)["id"])
+
+    def void_cursors(self) -> None:
+        self.sandbox.expire(calendar=self.calendar)
+
+    def break_next_write(self, how: Breakage) -> None:
+        match how:
+            case Breakage.REQUEST_LOST:
+                fault = Fault(WRITES, "drop_before")
+            case Breakage.ANSWER_LOST:
+                fault = Fault(WRITES, "drop_after")
+            case Breakage.UNAVAILABLE:
+                error = {"code": 503, "message": "Backend Error", "errors": []}
+                fault = Fault(WRITES, "status", status=503, body={"error": error})
+        self.sandbox.faults.add(fault)
+
+    def sent_mails(self) -> int:
+        return len(self.sandbox.mails)
+
+    def act(self, action: str, *values: Any) -> Any:
+        return self.sandbox.edit(ANN, action, self.calendar, *values)
+
+    def instance(self, ref: str, key: Key) -> str:
+        if "T" not in key:
+            return f"{ref}_{key.replace('-', '')}"
+        zone = ZoneInfo(self.act("get", ref)["start"]["timeZone"])
+        at = datetime.fromisoformat(key).replace(tzinfo=zone).astimezone(UTC)
+        return f"{ref}_{at:%Y%m%dT%H%M%SZ}"
+
+
+WRITES = r"^(POST|PUT|PATCH|DELETE) /calendar/v3/calendars/"
+
+
+def times(when: When) -> dict[str, Any]:
+    if when.all_day:
+        end = when.start + when.duration
+        return {"start": {"date": when.start.isoformat()}, "end": {"date": end.isoformat()}}
+    zone = ZoneInfo(when.zone or "UTC")
+    first = datetime.fromisoformat(when.start.isoformat()).replace(tzinfo=zone)
+    last = (first.astimezone(UTC) + when.duration).astimezone(zone)
+    return {
+        name: {"dateTime": at.isoformat(), "timeZone": when.zone}
+        for name, at in (("start", first), ("end", last))
+    }
+
+
+def moved(shown: dict[str, Any], start: str) -> dict[str, Any]:
+    """Start and end after a move that keeps the duration."""
+    if "date" in shown["start"]:
+        days = date.fromisoformat(shown["end"]["date"]) - date.fromisoformat(shown["start"]["date"])
+        return times(When(start=date.fromisoformat(start), duration=days))
+    first, last = (datetime.fromisoformat(shown[name]["dateTime"]) for name in ("start", "end"))
+    length: timedelta = last - first
+    zone = shown["start"]["timeZone"]
+    return times(When(start=datetime.fromisoformat(start), duration=length, zone=zone))
+
+
+@pytest.fixture(scope="module")
+def sandbox() -> Iterator[GoogleSandbox]:
+    with GoogleSandbox(limits=False, switches=GoogleSwitches(page_limit=4)) as sandbox:
+        assert isinstance(sandbox, GoogleSandbox)
+        sandbox.add_user(ANN)
+        yield sandbox
+
+
+@pytest.fixture(scope="module")
+def google(sandbox: GoogleSandbox, context: Context) -> Iterator[Connector]:
+    settings = PLUGIN.settings(
+        service_account=sandbox.service_account(),
+        api_root=sandbox.url,
+        token_uri=f"{sandbox.url}/token",
+    )
+    provider = PLUGIN.open("google", settings, context)
+    yield provider.connect(ANN)
+    provider.close()
+
+
+class TestGoogle(ConnectorContract):
+    @pytest.fixture
+    def connector(self, google: Connector) -> Connector:
+        return google
+
+    @pytest.fixture
+    def calendar(self, sandbox: GoogleSandbox, request: pytest.FixtureRequest) -> str:
+        return sandbox.add_calendar(ANN, request.node.name[:100], zone="Europe/Berlin")
+
+    @pytest.fixture
+    def other_party(self, sandbox: GoogleSandbox, calendar: str) -> OtherParty:
+        return PersonAtGoogle(sandbox, calendar)
