@@ -183,6 +183,7 @@ class _Projector:
             title=self._cut("title", title, self._limits.title_length),
             visibility=self._visibility(details.visibility),
             busy=self._busy(details.busy),
+            reminders=self._default_reminders(),
             status=self._status(details.status),
         )
 
@@ -277,18 +278,20 @@ class _Projector:
 
     def _reminders(self, reminders: tuple[int, ...] | None) -> tuple[int, ...] | None:
         if not self._policy.reminders:
-            return None
+            return self._default_reminders()
         if reminders is None:
             if not self._limits.default_reminders:
                 self._lose("reminders", "the target knows no default reminder")
-                return ()
-            return None
+            return self._default_reminders()
         low, high = self._limits.reminder_range
         held = tuple(minutes for minutes in reminders if low <= minutes <= high)
         held = held[: self._limits.reminders]
         if held != reminders:
             self._lose("reminders", f"the target holds {len(held)} of {len(reminders)}")
         return held
+
+    def _default_reminders(self) -> tuple[int, ...] | None:
+        return None if self._limits.default_reminders else ()
 
 
 def refused(details: Details, when: When, filters: Filters) -> str:
