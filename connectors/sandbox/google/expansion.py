@@ -9,7 +9,6 @@ from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from functools import lru_cache
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
@@ -77,11 +76,14 @@ class Series:
         if reading.several_rules == "first":
             rules = rules[:1]
         self.endless = any("COUNT=" not in rule and "UNTIL=" not in rule for rule in rules)
+        compiled = [_compiled(rule, start, reading.until_date) for rule in rules]
         first = [start] if reading.include_unmatched_start or not rules else []
         self._source = _merged(
-            [self._ruled(rule) for rule in rules] + [iter(sorted(first + added, key=_order))]
+            [self._ruled(rule) for rule in compiled] + [iter(sorted(first + added, key=_order))]
         )
-        self._excluded = _merged([self._ruled(rule) for rule in exrules])
+        self._excluded = _merged(
+            [self._ruled(_compiled(rule, start, reading.until_date)) for rule in exrules]
+        )
         self._next_excluded = next(self._excluded, None)
         self._known: list[Moment] = []
         self._orders: list[datetime] = []
@@ -141,8 +143,7 @@ class Series:
             return True
         return moment.order in self._removed or moment.wall.date() in self._removed_days
 
-    def _ruled(self, text: str) -> Iterator[Moment]:
-        rule = _compiled(text, self.start, self._reading.until_date)
+    def _ruled(self, rule: rrule) -> Iterator[Moment]:
         for wall in rule:
             if self.start.all_day:
                 yield Moment(day=wall.date())
@@ -151,9 +152,11 @@ class Series:
                 yield Moment(instant=instant, zone=self.start.zone)
 
 
-@lru_cache(maxsize=20_000)
 def series(start: Moment, lines: tuple[str, ...], reading: Reading) -> Series:
-    """The series of these lines. Raises the API's 400 if they are no recurrence."""
+    """The series of these lines. Raises the API's 400 if they are no recurrence.
+
+    A series computes as it is asked, so it must not be shared between threads.
+    """
     try:
         return Series(start, lines, reading)
     except (ValueError, TypeError, KeyError):

@@ -3,6 +3,7 @@
 from typing import Any
 
 from connectors.sandbox.google.errors import forbidden
+from connectors.sandbox.google.instances import locate
 from connectors.sandbox.google.state import Calendar, Caller, Row, World
 
 OWN = ("reminders", "colorId", "transparency", "privateCopy")
@@ -61,6 +62,17 @@ def notify(
             world.mail(email, row.fields.get("summary", ""), why)
 
 
+def drop_exception(world: World, calendar: Calendar, exception: Row) -> None:
+    """The guests' series no longer have this occurrence either."""
+    for email in _emails(exception) if organized(exception, calendar) else ():
+        home = world.calendars.get(email)
+        mine = home.rows.get(exception.id) if home and home is not calendar else None
+        if home and mine and not mine.dropped:
+            home.drop_exception(mine)
+            mine.updated, mine.version = exception.updated, exception.version
+            home.log.touch(mine.id)
+
+
 def _emails(row: Row | None) -> list[str]:
     return [guest["email"] for guest in row.fields.get("attendees", [])] if row else []
 
@@ -111,7 +123,7 @@ def _answer(row: Row, email: str) -> str:
 def _to_organizer(world: World, calendar: Calendar, row: Row, old: Row | None) -> None:
     """A guest answered, or removed his copy (which declines)."""
     home = world.calendars.get(row.organizer["email"])
-    theirs = home.rows.get(row.id) if home else None
+    theirs = locate(world, home, row.id) if home else None
     if home is None or theirs is None or theirs.cancelled:
         return
     answer = "declined" if row.cancelled else _answer(row, calendar.id)
@@ -121,7 +133,7 @@ def _to_organizer(world: World, calendar: Calendar, row: Row, old: Row | None) -
         guest | {"responseStatus": answer} if guest["email"] == calendar.id else guest
         for guest in theirs.fields.get("attendees", [])
     ]
-    changed = theirs.copy()
+    changed = theirs.copy(stored=True)
     changed.fields["attendees"] = entries
     changed.updated = world.millis()
     changed.version = max(2 * changed.updated * 1000, changed.version + 2)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 BASE32HEX = "0123456789abcdefghijklmnopqrstuv"
 ROLES = ("freeBusyReader", "reader", "writerWithoutPrivateAccess", "writer", "owner")
+MAX_SERIES = 20_000
 SECONDARY = "@group.calendar.google.com"
 
 
@@ -183,6 +184,7 @@ class World:
         self.mail: Callable[[str, str, str], None] = lambda _to, _subject, _why: None
         self.on_change: Callable[[str, str], None] = lambda _kind, _name: None
         self._last_millis = 0
+        self._series: dict[tuple[Moment, tuple[str, ...]], tuple[Reading, Series]] = {}
 
     def millis(self) -> int:
         """Now in Unix milliseconds; no two calls get the same."""
@@ -205,8 +207,14 @@ class World:
         )
 
     def series(self, master: Row) -> Series:
-        """The occurrences of a master."""
-        return series(master.start, master.recurrence, self.reading)
+        """The occurrences of a master; what was computed once is remembered."""
+        key, reading = (master.start, master.recurrence), self.reading
+        known = self._series.get(key)
+        if known is None or known[0] != reading:
+            if len(self._series) > MAX_SERIES:
+                self._series.clear()
+            known = self._series[key] = (reading, series(*key, reading))
+        return known[1]
 
     def add_user(self, email: str, zone: str, name: str, *, service_account: bool = False) -> User:
         """An account with its primary calendar. Known already = the same one."""

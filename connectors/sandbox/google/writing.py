@@ -233,7 +233,7 @@ def _commit(write: Write, row: Row, old: Row | None) -> Row:
         guests.check_inviting(write.caller, row.fields)
     if not row.cancelled:
         row.removed_by_person = False
-    elif write.caller.person and (old is None or not old.cancelled):
+    elif write.caller.person and row.master is None and not (old and old.cancelled):
         row.removed_by_person = True
     if old is not None and old.stored and row == old and not world.switches.noop_write_touches:
         return old
@@ -298,6 +298,7 @@ def _revise_exceptions(write: Write, row: Row, old: Row) -> None:
             calendar.drop_exception(exception)
             stamp(world, exception, exception)
             calendar.log.touch(exception.id)
+            guests.drop_exception(world, calendar, exception)
 
 
 def _own_organizer(write: Write) -> dict[str, Any]:

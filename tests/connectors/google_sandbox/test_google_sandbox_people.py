@@ -112,6 +112,24 @@ def test_exceptions_reach_the_guests_too(invite, alice, bob):
     assert [row["summary"] for row in found] == ["Standup", "Special", "Standup"]
 
 
+def test_exceptions_that_fall_with_the_rule_fall_for_the_guests_too(invite, alice, bob):
+    invite(recurrence=["RRULE:FREQ=DAILY;COUNT=3"])
+    patch(alice, {"summary": "Special"}, f"{ID}_20270303T080000Z").execute()
+    patch(alice, {"recurrence": ["RRULE:FREQ=DAILY;COUNT=2"]}).execute()
+    for service in (alice, bob):
+        listed = service.events().list(calendarId="primary").execute()["items"]
+        assert [row["id"] for row in listed] == [ID]
+
+
+def test_a_guest_may_decline_one_occurrence(sandbox, invite, alice):
+    invite(recurrence=["RRULE:FREQ=DAILY;COUNT=3"])
+    second = f"{ID}_20270302T080000Z"
+    sandbox.edit(BOB, "remove", "primary", second)
+    answers = [row["attendees"][0]["responseStatus"] for row in (get(alice, second), get(alice))]
+    assert answers == ["declined", "needsAction"]
+    assert get(alice, second)["status"] == "confirmed"
+
+
 def test_unshared_calendars_do_not_exist_for_others(bob, refused):
     assert refused(bob.events().list(calendarId=ALICE))["reason"] == "notFound"
 

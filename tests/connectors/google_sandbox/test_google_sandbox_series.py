@@ -252,6 +252,16 @@ def test_a_revived_series_gets_its_exceptions_back(alice, made, instances, patch
     assert [row["summary"] for row in instances()] == ["Standup", "Special", "Standup"]
 
 
+def test_an_occurrence_that_a_person_deleted_can_be_restored(alice, sandbox, made, instances):
+    made("RRULE:FREQ=DAILY;COUNT=3")
+    second = instances()[1]["id"]
+    sandbox.edit(ALICE, "remove", "primary", second)
+    body = alice.events().get(calendarId="primary", eventId=second).execute()
+    body["status"] = "confirmed"
+    alice.events().update(calendarId="primary", eventId=second, body=body).execute()
+    assert len(instances()) == 3
+
+
 def test_switches_are_named_in_their_documentation():
     named = GoogleSwitches.__doc__ or ""
     assert [name for name in vars(GoogleSwitches()) if f"{name}:" not in named] == []
