@@ -30,7 +30,8 @@ Wire = dict[str, Any]
 
 _BUDGET = "calls"
 _QUOTA_USER_LENGTH = 40
-_ATTEMPTS = 6
+_ATTEMPTS = 7
+_WITHOUT_BODY = frozenset({"events.delete", "channels.stop"})
 
 
 def calendar_service(settings: Settings) -> Any:
@@ -151,7 +152,12 @@ class Client:
             raise of_broken_answer(operation, writing=writing, detail=detail) from error
         except ValueError as error:
             raise of_broken_answer(operation, writing=writing, detail="not JSON") from error
-        return answer if isinstance(answer, dict) else {}
+        if isinstance(answer, dict):
+            return answer
+        if operation in _WITHOUT_BODY:
+            return {}
+        # The library hands on as text what it cannot read as JSON.
+        raise of_broken_answer(operation, writing=writing, detail="not a JSON object")
 
     def _http(self) -> Any:
         http = getattr(self._mine, "http", None)

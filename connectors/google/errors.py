@@ -22,7 +22,7 @@ from connectors.errors import (
 )
 
 PROVIDER = "google"
-_PAUSE_RATE = 1.0
+_PAUSE_RATE = 5.0
 _PAUSE_QUOTA = 3600.0
 
 _RATE = frozenset({"userRateLimitExceeded", "rateLimitExceeded", "RATE_LIMIT_EXCEEDED"})

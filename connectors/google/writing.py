@@ -20,7 +20,7 @@ from connectors.google.reading import Reader, exception, follows_rule, with_exce
 from mappings import google as dialect
 from mappings import recurrence
 from mappings.members import is_member
-from mappings.model import Attendee, Event, Key, Override
+from mappings.model import Attendee, Details, Event, Key, Override
 
 _TRIES = 4
 Written = tuple[Override, Member]
@@ -66,7 +66,7 @@ class Writer:
         again and put right where they differ.
         """
         now, event = copy, _anchored(event)
-        if _of_master(copy.event, copy) != _of_master(event, copy):
+        if not _alike(_of_master(copy.event, copy), _of_master(event, copy)):
             now = self._update_master(calendar, copy, event)
         written: list[Written] = []
         if event.recurring:
@@ -117,7 +117,7 @@ class Writer:
         copy = self._reader.of_wire(calendar, wire)
         if copy is None:
             raise _dead(key)
-        unfinished = len(copy.members) == 1 and _bare(copy.event) == _bare(event)
+        unfinished = len(copy.members) == 1 and _alike(_bare(copy.event), _bare(event))
         if event.recurring and (revived or unfinished):
             return with_exceptions(copy, self._settle(calendar, copy, event))
         return copy
@@ -161,7 +161,7 @@ class Writer:
             if wire is None or dialect.is_cancelled(wire):
                 raise _changed_meanwhile(copy.ref, None)
             shown = self._reader.copy(wire, self._reader.zone(calendar))
-            if shown.event == new:
+            if _alike(shown.event, new):
                 return wire  # an earlier attempt of ours arrived after all
             self._expected(calendar, copy, wire)
             try:
@@ -187,7 +187,7 @@ class Writer:
         conflict.
         """
         shown = self._reader.copy(wire, self._reader.zone(calendar))
-        same = shown.event == _of_master(copy.event, copy)
+        same = _alike(shown.event, _of_master(copy.event, copy))
         if same or shown.version() == copy.version():
             return shown
         raise _changed_meanwhile(copy.ref, self._reader.of_wire(calendar, wire))
@@ -197,7 +197,9 @@ class Writer:
     def _settle(self, calendar: str, now: Copy, event: Event) -> list[Written]:
         """Write the occurrences in which the series as it is `now` differs from `event`."""
         have, want = now.event.overrides_by_key, event.overrides_by_key
-        keys = sorted(key for key in {*have, *want} if have.get(key) != want.get(key))
+        keys = sorted(
+            key for key in {*have, *want} if not _same_override(have.get(key), want.get(key))
+        )
         written = []
         for key in keys:
             desired = want.get(key) or _as_the_rule_says(event, key)
@@ -214,7 +216,7 @@ class Writer:
             if wire is None:
                 raise _changed_meanwhile(now.ref, self._reader.unit(calendar, now.ref))
             shown, member = exception(wire, now.event)
-            if shown == desired:
+            if _same_override(shown, desired):
                 return shown, member  # an earlier attempt of ours arrived after all
             self._expect_occurrence(calendar, now, shown, member)
             try:
@@ -260,7 +262,7 @@ class Writer:
         if known is not None and known.version == member.version:
             return
         expected = now.event.overrides_by_key.get(shown.key)
-        if shown == expected or (expected is None and follows_rule(shown, now.event)):
+        if _same_override(shown, expected) or (expected is None and follows_rule(shown, now.event)):
             return
         raise _changed_meanwhile(now.ref, self._reader.unit(calendar, now.ref))
 
@@ -305,6 +307,34 @@ def _mails(before: Iterable[Attendee], after: Iterable[Attendee]) -> str:
 
 def _bare(event: Event) -> Event:
     return replace(event, overrides=())
+
+
+def _alike(one: Event, other: Event) -> bool:
+    """Equal in everything that a write decides."""
+    return (
+        replace(one, details=_writable(one.details), overrides=())
+        == replace(other, details=_writable(other.details), overrides=())
+        and one.overrides_by_key.keys() == other.overrides_by_key.keys()
+        and all(
+            _same_override(override, other.overrides_by_key[override.key])
+            for override in one.overrides
+        )
+    )
+
+
+def _same_override(one: Override | None, other: Override | None) -> bool:
+    if one is None or other is None or one.details is None or other.details is None:
+        return one == other
+    return replace(one, details=_writable(one.details)) == replace(
+        other, details=_writable(other.details)
+    )
+
+
+def _writable(details: Details) -> Details:
+    """Without what Google sets by itself, or takes from nobody."""
+    return replace(
+        details, organizer=None, response=None, meeting_url=None, attachments=(), redacted=False
+    )
 
 
 def _anchored(event: Event) -> Event:

@@ -150,9 +150,7 @@ def test_consent_with_pkce_stores_the_tokens_of_the_right_person(google):
     provider = google.provider()
     verifier = "v" * 64
     redirect = "http://localhost:9/callback"
-    url = provider.authorize_url(
-        redirect_uri=redirect, state="s1", challenge=challenge(verifier)
-    )
+    url = provider.authorize_url(redirect_uri=redirect, state="s1", challenge=challenge(verifier))
     code = consented_code(f"{url}&login_hint={ALICE}")
     identity = provider.redeem(ALICE, code=code, redirect_uri=redirect, verifier=verifier)
     assert identity.id == ALICE
@@ -166,9 +164,7 @@ def test_consent_by_somebody_else_is_refused_and_nothing_is_stored(google):
     provider = google.provider()
     verifier = "v" * 64
     redirect = "http://localhost:9/callback"
-    url = provider.authorize_url(
-        redirect_uri=redirect, state="s1", challenge=challenge(verifier)
-    )
+    url = provider.authorize_url(redirect_uri=redirect, state="s1", challenge=challenge(verifier))
     code = consented_code(f"{url}&login_hint={BOB}")
     with pytest.raises(ReauthorizeError, match=BOB):
         provider.redeem(ALICE, code=code, redirect_uri=redirect, verifier=verifier)
@@ -178,9 +174,7 @@ def test_consent_by_somebody_else_is_refused_and_nothing_is_stored(google):
 def test_a_code_without_its_verifier_is_refused(google):
     provider = google.provider()
     redirect = "http://localhost:9/callback"
-    url = provider.authorize_url(
-        redirect_uri=redirect, state="s1", challenge=challenge("v" * 64)
-    )
+    url = provider.authorize_url(redirect_uri=redirect, state="s1", challenge=challenge("v" * 64))
     code = consented_code(f"{url}&login_hint={ALICE}")
     with pytest.raises(ReauthorizeError):
         provider.redeem(ALICE, code=code, redirect_uri=redirect, verifier="w" * 64)
