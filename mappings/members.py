@@ -76,6 +76,8 @@ def is_member(event: Event, key: Key) -> bool:
     """True if the series has an occurrence with this key, cancelled or not."""
     if key in event.rdates:
         return True
+    if (len(key) == 10) is not event.when.all_day:
+        return False
     clock = clock_at(key, event.when)
     if event.rule is None:
         return clock == clock_of(event.when.start)

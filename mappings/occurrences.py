@@ -45,9 +45,8 @@ def expand(event: Event, since: datetime, until: datetime) -> Iterator[Occurrenc
         yield from regular
         return
     changed = [_changed(event, item) for item in event.overrides if not item.cancelled]
-    yield from heapq.merge(
-        regular, sorted(_within(changed, since, until), key=_begins), key=_begins
-    )
+    moved = sorted(_within(changed, since, until), key=_order)
+    yield from heapq.merge(regular, moved, key=_order)
 
 
 def overlaps(event: Event, since: datetime | None, until: datetime | None) -> bool:
@@ -231,6 +230,10 @@ def _within(
 def _reaches(begins: datetime, ends: datetime, since: datetime) -> bool:
     """True if it is not over at `since`; a moment without length is over after itself."""
     return ends > since or begins >= since
+
+
+def _order(occurrence: Occurrence) -> tuple[datetime, str]:
+    return _begins(occurrence), occurrence.key or ""
 
 
 def _begins(occurrence: Occurrence) -> datetime:

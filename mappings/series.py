@@ -72,20 +72,28 @@ def rekey(overrides: Sequence[Override], old: Event, new: Event) -> tuple[Overri
     bare = replace(new, overrides=())
     found: dict[Key, Override] = {}
     for override in sorted(overrides, key=lambda item: not is_member(new, item.key)):
-        ruled = when_of(old, override.key)
-        key = override.key
-        if not is_member(new, key):
-            start = None if ruled.all_day or new.when.all_day else start_instant(ruled)
-            key = match_key(bare, instant=start, wall=None if start else ruled.start) or (
-                match_key(bare, wall=clock_at(key, old.when).date()) or key
-            )
-            if key in found:
-                key = override.key
+        key = _new_key(override.key, old, bare)
+        if key in found:
+            key = override.key
         when = override.when
-        if when == ruled and is_member(new, key):
+        if when == when_of(old, override.key) and is_member(new, key):
             when = when_of(new, key)
         found[key] = replace(override, key=key, when=when)
     return tuple(found[key] for key in sorted(found))
+
+
+def _new_key(key: Key, old: Event, new: Event) -> Key:
+    """The key of the occurrence of `new` that stands for this one of `old`, else the same key."""
+    if is_member(new, key) or not is_member(old, key):
+        return key
+    ruled = when_of(old, key)
+    day = clock_of(ruled.start).date()
+    if not (old.when.all_day or new.when.all_day):
+        at = start_instant(ruled)
+        same = match_key(new, instant=at)
+        if same is not None and start_instant(when_of(new, same)) == at:
+            return same
+    return match_key(new, wall=day) or key
 
 
 def _extra_dates(event: Event) -> tuple[Key, ...]:
