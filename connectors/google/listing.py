@@ -108,6 +108,7 @@ class _Pass:
         self._delta = listing is Listing.DELTA
         self._series: dict[str, Event] = {}
         self._waiting: dict[str, list[Wire]] = {}
+        self._unreadable: set[str] = set()
         self._zone = "UTC"
 
     def page(self, wires: list[Wire], zone: str) -> list[Change]:
@@ -133,19 +134,24 @@ class _Pass:
         return found
 
     def leftovers(self) -> list[Change]:
-        """Exceptions whose series was not listed: it is read, or they stand alone."""
+        """Exceptions listed before their series, or without it: then it is read, or they stand
+        alone."""
         found: list[Change] = []
         for master, wires in self._waiting.items():
-            wire = self._reader.get(self._calendar, master)
-            if wire is None or dialect.is_cancelled(wire):
-                found += [self._alone(orphan) for orphan in wires]
+            if master in self._unreadable:
                 continue
-            try:
-                series = single_or_master(wire, self._zone).event
-            except UnmappableError as error:
-                found.append(Unreadable(ref=master, code=error.code, detail=error.detail))
-                continue
-            self._recall.series.put((self._calendar, master), series)
+            series = self._known(master)
+            if series is None:
+                wire = self._reader.get(self._calendar, master)
+                if wire is None or dialect.is_cancelled(wire):
+                    found += [self._alone(orphan) for orphan in wires]
+                    continue
+                try:
+                    series = single_or_master(wire, self._zone).event
+                except UnmappableError as error:
+                    found.append(Unreadable(ref=master, code=error.code, detail=error.detail))
+                    continue
+                self._recall.series.put((self._calendar, master), series)
             found += [_fragment(each, series) for each in wires if belongs(each, series)]
         return found
 
@@ -159,6 +165,7 @@ class _Pass:
         try:
             copy = single_or_master(wire, self._zone)
         except UnmappableError as error:
+            self._unreadable.add(ref)
             return Unreadable(ref=ref, code=error.code, detail=error.detail)
         if not is_series(wire):
             return Whole(copy=copy)

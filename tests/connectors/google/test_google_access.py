@@ -13,8 +13,6 @@ from pydantic import ValidationError
 from connectors.errors import ReauthorizeError, RetryableError
 from connectors.google.settings import Settings
 from connectors.sandbox.faults import Fault
-from connectors.sandbox.google import GoogleSandbox
-from connectors.tokens import Token
 
 ALICE = "alice@example.com"
 BOB = "bob@example.com"
@@ -242,11 +240,11 @@ def test_settings_that_cannot_work_are_refused(settings):
         Settings.model_validate(settings)
 
 
-def test_a_stored_token_that_is_still_good_is_used_as_it_is(google: object):
-    sandbox: GoogleSandbox = google.sandbox
+def test_a_stored_token_that_is_still_good_is_used_as_it_is(google):
+    sandbox = google.sandbox
     connector = google.connect()
     connector.calendars()
-    kept: Token = google.tokens.load("google", ALICE)
+    kept = google.tokens.load("google", ALICE)
     other = google.provider()
     before = len(sandbox.calls("oauth.token"))
     assert other.connect(ALICE).calendars()
