@@ -65,32 +65,49 @@ def reverted(event: Event, key: Key) -> Event:
 def patched(current: Event, old: Event, new: Event) -> Event:
     """`current` with everything that `new` has otherwise than `old`, and nothing else.
 
-    What a provider does with a partial write: details field by field, time, rule and extra dates
-    as wholes, exceptions occurrence by occurrence.
+    What a provider does with a partial write: details field by field, the same for each
+    occurrence; time, rule and extra dates as wholes.
     """
-    details = {
-        item.name: getattr(new.details, item.name)
-        for item in fields(Details)
-        if getattr(new.details, item.name) != getattr(old.details, item.name)
-    }
     overrides = dict(current.overrides_by_key)
     was, becomes = old.overrides_by_key, new.overrides_by_key
     for key in was.keys() | becomes.keys():
         if was.get(key) == becomes.get(key):
             continue
-        if key in becomes:
+        if key not in becomes:
+            overrides.pop(key, None)
+        elif becomes[key].cancelled:
             overrides[key] = becomes[key]
         else:
-            overrides.pop(key, None)
+            overrides[key] = _patched_occurrence(key, current, old, new)
     event = replace(
         current,
-        details=replace(current.details, **details),
+        details=_patched_details(current.details, old.details, new.details),
         when=new.when if new.when != old.when else current.when,
         rule=new.rule if new.rule != old.rule else current.rule,
         rdates=new.rdates if new.rdates != old.rdates else current.rdates,
         overrides=tuple(overrides.values()),
     )
     return recurrence.tidy(event)
+
+
+def _patched_details(current: Details, old: Details, new: Details) -> Details:
+    changes = {
+        item.name: getattr(new, item.name)
+        for item in fields(Details)
+        if getattr(new, item.name) != getattr(old, item.name)
+    }
+    return replace(current, **changes)
+
+
+def _patched_occurrence(key: Key, current: Event, old: Event, new: Event) -> Override:
+    (now, when), (before, earlier), (after, later) = (
+        _shown(event, key) for event in (current, old, new)
+    )
+    return Override(
+        key=key,
+        details=_patched_details(now, before, after),
+        when=later if later != earlier else when,
+    )
 
 
 def _shown(event: Event, key: Key) -> tuple[Details, When]:

@@ -7,7 +7,7 @@ from contextlib import suppress
 import pytest
 
 from connectors.contract import Connector
-from connectors.errors import OutcomeUnknownError, RejectedError, RetryableError
+from connectors.errors import ConflictError, OutcomeUnknownError, RejectedError, RetryableError
 from connectors.testing.builders import at, cancelled, edited, event, moved, reverted
 from connectors.testing.cases.base import (
     Cases,
@@ -258,6 +258,26 @@ class SeriesCases(Cases):
         changed = connector.update(calendar, seen, wanted)
         assert changed.event.overrides_by_key.keys() == {SECOND, THIRD}
         assert_same(fetched(connector, calendar, changed), changed)
+        assert provider_happenings(connector, calendar, made.ref) == happenings(changed.event)
+
+    def test_a_persons_edit_of_an_occurrence_is_not_overwritten_by_who_has_not_seen_it(
+        self, connector: Connector, calendar: str, key: str, other_party: OtherParty
+    ) -> None:
+        made = connector.create(calendar, projected(connector, WEEKLY), key)
+        other_party.edit_occurrence(made.ref, SECOND, title="Review with guests")
+        wanted = projected(connector, moved(made.event, SECOND, start="2026-03-10T15:30"))
+        if connector.capabilities.write_guard:
+            with pytest.raises(ConflictError) as refused:
+                connector.update(calendar, made, wanted)
+            assert refused.value.current is not None
+            assert_same(refused.value.current, fetched(connector, calendar, made))
+        else:
+            connector.update(calendar, made, wanted)
+        now = connector.fetch(calendar, made.ref, [SECOND])
+        assert now is not None
+        shown = now.event.overrides_by_key[SECOND].details
+        assert shown is not None
+        assert shown.title == "Review with guests"
 
     def test_the_wall_clock_of_a_series_stands_over_daylight_saving(
         self, connector: Connector, calendar: str, key: str
