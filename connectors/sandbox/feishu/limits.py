@@ -2,6 +2,7 @@
 
 import time
 from collections import defaultdict, deque
+from collections.abc import Callable
 
 from connectors.sandbox.feishu.errors import RefusalError
 
@@ -12,15 +13,16 @@ PER_MINUTE = 1000
 class RateLimits:
     """Sliding windows in real time, whatever the sandbox clock says."""
 
-    def __init__(self, *, enabled: bool) -> None:
+    def __init__(self, *, enabled: bool, monotonic: Callable[[], float] = time.monotonic) -> None:
         self.enabled = enabled
+        self.monotonic = monotonic
         self._calls: dict[tuple[str, str], deque[float]] = defaultdict(deque)
 
     def take(self, app_id: str, operation: str) -> None:
         """Count a call. Raises 99991400 with the gateway's two headers if it is one too many."""
         if not self.enabled:
             return
-        now = time.monotonic()
+        now = self.monotonic()
         calls = self._calls[app_id, operation]
         while calls and calls[0] <= now - 60:
             calls.popleft()

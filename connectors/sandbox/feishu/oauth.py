@@ -173,13 +173,13 @@ class TokenDesk:
         reply = {
             "code": 0,
             "access_token": grant.access,
-            "expires_in": int(grant.access_expires - now),
+            "expires_in": round(grant.access_expires - now),
             "token_type": "Bearer",
             "scope": grant.scope,
         }
         if grant.refresh and grant.refresh_expires:
             reply["refresh_token"] = grant.refresh
-            reply["refresh_token_expires_in"] = int(grant.refresh_expires - now)
+            reply["refresh_token_expires_in"] = round(grant.refresh_expires - now)
         return reply
 
     # -- checking ------------------------------------------------------------------------------

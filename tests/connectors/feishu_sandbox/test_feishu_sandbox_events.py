@@ -301,7 +301,10 @@ def test_a_date_until_covers_that_whole_day_unless_switched(sandbox, ann):
 
 def test_bound_calendars_cannot_be_read_or_written(sandbox, ann):
     google = sandbox.add_calendar(ann.user, "G", "google")
-    assert (ann.listing(calendar=google.id).status, ann.listing(calendar=google.id).code) == (403, 191004)
+    assert (ann.listing(calendar=google.id).status, ann.listing(calendar=google.id).code) == (
+        403,
+        191004,
+    )
     assert ann.create(timed(MONDAY), calendar=google.id).code == 191004
     assert ann.listing(calendar="feishu.cn_none@group.calendar.feishu.cn").code == 191000
     assert ann.listing(calendar="nonsense").code == 191001

@@ -156,7 +156,9 @@ def test_other_processes_edit_through_the_control_interface(sandbox, ann):
     [seeded] = act("seed", {"user": "carl@example.com", "body": timed(summary="s")})["event_ids"]
     edit = {"user": "carl@example.com", "op": "patch", "event_id": seeded, "body": {"summary": "t"}}
     assert act("edit", edit)["summary"] == "t"
-    assert act("edit", {"user": carl["open_id"], "op": "delete", "event_id": seeded}) == {"ok": True}
+    assert act("edit", {"user": carl["open_id"], "op": "delete", "event_id": seeded}) == {
+        "ok": True
+    }
     assert act("edit", {"user": carl["open_id"], "op": "list"}) == []
     assert "193003" in act("edit", edit)["error"]
     assert "no such switch" in act("switches", {"weather": "fair"})["error"]
