@@ -34,6 +34,8 @@ def when_of(event: Event, key: Key) -> When:
 def expand(event: Event, since: datetime, until: datetime) -> Iterator[Occurrence]:
     """What happens in the aware span [since, until), ordered by start.
 
+    (Several occurrences a day that a clock change moves may stand in the order of their keys.)
+
     An occurrence that merely reaches into the span is included. Overrides count where they
     *are*: moved in, moved out, and also at keys that the rule no longer has.
     """

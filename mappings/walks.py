@@ -1,5 +1,6 @@
 """Recurrence by walking: all rules that are no arithmetic, within a budget of steps."""
 
+from abc import ABC, abstractmethod
 from calendar import monthrange
 from collections.abc import Iterator
 from datetime import date, datetime, time, timedelta
@@ -10,6 +11,9 @@ from mappings.model import WEEKDAYS, Freq, Rule
 from mappings.rule_text import invalid
 
 _BUDGET = 60_000
+"""Periods without a member after which a walk gives up: 164 years of days, when the rarest date
+that exists (29 February on a certain weekday) comes every 40 years at the latest."""
+
 _DAY = timedelta(days=1)
 _SECOND = timedelta(seconds=1)
 _UNITS = {
@@ -21,14 +25,14 @@ CLOCK_FREQS = frozenset(_UNITS)
 """The frequencies that `Clock` follows."""
 
 
-class _Walked:
+class _Walked(ABC):
     """What can be said of any pattern that is only known by walking along it."""
 
     start: datetime
 
+    @abstractmethod
     def after(self, at: datetime) -> Iterator[datetime]:
         """See `Pattern`."""
-        raise NotImplementedError
 
     def last(self, at: datetime) -> datetime | None:
         """See `Pattern`. Looks back in growing steps, since the last one is usually near."""
