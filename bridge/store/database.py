@@ -25,7 +25,6 @@ from bridge.store.errors import StoreError
 from bridge.store.filelock import locked_file
 
 _BUSY_MILLISECONDS = 30_000
-_WRITER_CACHE_KIB = 16_384  # indexes by hash are written all over the place
 
 
 class Database(ABC):
@@ -109,7 +108,6 @@ class SqliteDatabase(Database):
         for engine in (self._readers, self._writer):
             event.listen(engine, "connect", _configure_sqlite)
         event.listen(self._readers, "connect", _forbid_writing)
-        event.listen(self._writer, "connect", _enlarge_cache)
         event.listen(self._writer, "begin", _begin_immediate)
         self._create_file()
 
@@ -192,10 +190,6 @@ def _configure_sqlite(connection: sqlite3.Connection, _entry: ConnectionPoolEntr
         "foreign_keys=ON",
     ):
         connection.execute(f"PRAGMA {pragma}")
-
-
-def _enlarge_cache(connection: sqlite3.Connection, _entry: ConnectionPoolEntry) -> None:
-    connection.execute(f"PRAGMA cache_size=-{_WRITER_CACHE_KIB}")
 
 
 def _forbid_writing(connection: sqlite3.Connection, _entry: ConnectionPoolEntry) -> None:

@@ -25,6 +25,12 @@ END = Endpoint(connector="feishu", account="ann", calendar="c1")
 LINK = Link(id=0, uid="u1", name="ann/google", user="ann", a=END, b=END)
 
 
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest) -> str:
+    """A database without even a table."""
+    return str(request.getfixturevalue(f"{request.param}_url"))
+
+
 def test_an_empty_database_gets_the_tables_of_this_program(store: Store) -> None:
     with store.reading() as connection:
         context = MigrationContext.configure(connection)

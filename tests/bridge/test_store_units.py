@@ -203,10 +203,10 @@ def test_reading_a_large_link_needs_flat_memory(store: Store, link: int) -> None
         tracemalloc.stop()
         return highest
 
-    fill(0, 1_500)
+    fill(0, 1_000)
     small = peak()
-    fill(1_500, 6_000)
-    assert store.count_units(link)[UnitState.LIVE] == 6_000
+    fill(1_000, 3_000)
+    assert store.count_units(link)[UnitState.LIVE] == 3_000
     assert peak() < 1.5 * small
 
 
