@@ -2,9 +2,17 @@
 
 from typing import TYPE_CHECKING, Any
 
-from connectors.sandbox.feishu import attendees, events, listing
+from connectors.sandbox.feishu.attendees import add_attendees
 from connectors.sandbox.feishu.calls import Call, Caller, Handler
 from connectors.sandbox.feishu.content import Json
+from connectors.sandbox.feishu.events import (
+    create_event,
+    delete_event,
+    get_event,
+    patch_event,
+    reply,
+)
+from connectors.sandbox.feishu.listing import list_events
 from connectors.sandbox.feishu.state import ALL_SCOPES, User
 
 if TYPE_CHECKING:
@@ -23,41 +31,39 @@ class Person:
         self.user = user
 
     def create(
-        self, calendar: str, body: Json, attendees_: list[Json] | None = None, **query: str
+        self, calendar: str, body: Json, attendees: list[Json] | None = None, **query: str
     ) -> Json:
         """Make an event; returns it as the wire shows it."""
         quiet = {"need_notification": False, **body}
-        event: Json = self._call(events.create_event, {"calendar_id": calendar}, quiet, query)[
-            "event"
-        ]
-        if attendees_:
-            self.invite(calendar, event["event_id"], attendees_)
+        event: Json = self._call(create_event, {"calendar_id": calendar}, quiet, query)["event"]
+        if attendees:
+            self.invite(calendar, event["event_id"], attendees)
             event = self.get(calendar, event["event_id"])
         return event
 
     def get(self, calendar: str, event: str) -> Json:
         """The event as it stands."""
-        shown: Json = self._on(events.get_event, calendar, event, {})["event"]
+        shown: Json = self._on(get_event, calendar, event, {})["event"]
         return shown
 
     def patch(self, calendar: str, event: str, body: Json) -> Json:
         """Change an event, or one occurrence of a series."""
         quiet = {"need_notification": False, **body}
-        shown: Json = self._on(events.patch_event, calendar, event, quiet)["event"]
+        shown: Json = self._on(patch_event, calendar, event, quiet)["event"]
         return shown
 
     def delete(self, calendar: str, event: str) -> None:
         """Delete an event, or remove one occurrence of a series."""
-        self._on(events.delete_event, calendar, event, {}, need_notification="false")
+        self._on(delete_event, calendar, event, {}, need_notification="false")
 
     def reply(self, calendar: str, event: str, answer: str) -> None:
         """`accept`, `decline` or `tentative`."""
-        self._on(events.reply, calendar, event, {"rsvp_status": answer})
+        self._on(reply, calendar, event, {"rsvp_status": answer})
 
     def invite(self, calendar: str, event: str, lines: list[Json]) -> list[Json]:
         """Add attendees."""
         body = {"attendees": lines, "need_notification": False}
-        added: list[Json] = self._on(attendees.add_attendees, calendar, event, body)["attendees"]
+        added: list[Json] = self._on(add_attendees, calendar, event, body)["attendees"]
         return added
 
     def events(self, calendar: str) -> list[Json]:
@@ -65,7 +71,7 @@ class Person:
         found: list[Json] = []
         query = {"page_size": "1000", "anchor_time": "1"}
         while True:
-            page = self._call(listing.list_events, {"calendar_id": calendar}, {}, query)
+            page = self._call(list_events, {"calendar_id": calendar}, {}, query)
             found += page["items"]
             if not page["has_more"]:
                 return found

@@ -2,6 +2,7 @@
 
 import json
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -68,7 +69,7 @@ class Delivery:
             self._submit(push, number)
 
     def _submit(self, push: Push, number: int) -> None:
-        if not self._sandbox.stopping.is_set():
+        with suppress(RuntimeError):  # shut down already
             self._workers.submit(self._attempt, push, number)
 
     def _attempt(self, push: Push, number: int) -> None:

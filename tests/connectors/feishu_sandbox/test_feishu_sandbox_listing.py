@@ -230,7 +230,8 @@ def test_limits_per_second_and_minute_are_counted_per_api(sandbox, ann):
     assert ann.call("POST", path + "/primary").status == 200
     for second in range(1, 20):
         now = second * 1.5
-        assert {ann.call("GET", path).status for _ in range(50)} == {200}
+        for _ in range(50):
+            sandbox.limits.take(sandbox.app.id, "calendars.list")
     now = 50.0
     assert ann.call("GET", path).headers["x-ogw-ratelimit-limit"] == "1000"
     now = 60.5

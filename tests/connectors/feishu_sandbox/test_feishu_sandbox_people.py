@@ -188,3 +188,33 @@ def test_roles_are_given_and_taken_through_acls(ann, ben, sandbox):
     assert ann.call("DELETE", path + "/:acl", paths={**paths, "acl": acl}).code == 0
     assert ben.listing(calendar=calendar).code == 191002
     assert ann.call("DELETE", path + "/:acl", paths={**paths, "acl": acl}).code == 192000
+
+
+def test_a_reset_leaves_an_empty_tenant_with_the_same_app(sandbox, ann, bot, meeting):
+    import requests
+
+    app_id = sandbox.app.id
+    requests.post(f"{sandbox.url}/_sandbox/reset", timeout=5)
+    state = requests.get(f"{sandbox.url}/_sandbox/state", timeout=5).json()
+    assert state["app_id"] == app_id
+    assert [user["name"] for user in state["users"]] == ["Bot"]
+    assert ann.listing().code == 99991668
+
+
+def test_unknown_paths_and_broken_bodies_are_refused(sandbox, ann):
+    import requests
+
+    url = f"{sandbox.url}/open-apis/calendar/v4"
+    header = {"Authorization": f"Bearer {ann.grant.access}"}
+    assert requests.get(url + "/weather", headers=header, timeout=5).status_code == 404
+    calendars = url + "/calendars"
+    broken = requests.post(calendars, data="{", headers=header, timeout=5)
+    assert broken.json()["code"] == 99992402
+    assert requests.get(calendars, timeout=5).json()["code"] == 99991661
+    odd = requests.get(calendars, headers={"Authorization": "Bearer"}, timeout=5)
+    assert odd.json()["code"] == 99991671
+
+
+def test_calls_are_logged_under_their_names(sandbox, ann, meeting):
+    names = [entry.operation for entry in sandbox.calls()]
+    assert names == ["events.create", "attendees.create"]

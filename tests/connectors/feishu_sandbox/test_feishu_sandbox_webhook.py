@@ -1,5 +1,6 @@
 import json
 import threading
+from types import SimpleNamespace
 
 import pytest
 
@@ -41,20 +42,17 @@ def dispatched(lark, receiver):
 def raw(receiver):
     """A receiver that takes everything as it is, with the statuses that `raw.statuses` names."""
 
-    class Raw:
-        statuses: list = []
-        bodies: list = []
+    taken = SimpleNamespace(statuses=[], bodies=[])
 
     def answer(_headers, body):
         parsed = json.loads(body)
         if parsed.get("type") == "url_verification":
             return 200, json.dumps({"challenge": parsed["challenge"]}).encode()
-        Raw.bodies.append(parsed)
-        return (Raw.statuses.pop(0) if Raw.statuses else 200), b"{}"
+        taken.bodies.append(parsed)
+        return (taken.statuses.pop(0) if taken.statuses else 200), b"{}"
 
-    Raw.statuses, Raw.bodies = [], []
     receiver.answer = answer
-    return Raw
+    return taken
 
 
 def watch(account, calendar=None):
@@ -212,3 +210,29 @@ def test_a_slow_receiver_counts_as_deaf(sandbox, receiver, raw, ann, eventually,
     eventually(lambda: sandbox.delivery.attempts)
     release.set()
     assert not sandbox.delivery.attempts[0].acknowledged
+
+
+def test_a_push_can_be_overtaken_by_a_later_one(sandbox, receiver, raw, ann, eventually):
+    sandbox.delivery.use("webhook", receiver.url)
+    sandbox.switch(grey_fields=True, push_reorder_chance=1.0)
+    sandbox.clock.freeze()
+    watch(ann)
+    first = ann.made(timed())["event_id"]
+    sandbox.clock.advance(0.1)
+    eventually(lambda: not sandbox.pushes._pending)
+    sandbox.switch(push_reorder_chance=0.0)
+    second = ann.made(timed())["event_id"]
+    sandbox.clock.advance(0.1)
+    eventually(lambda: raw.bodies)
+    sandbox.clock.advance(1)
+    eventually(lambda: len(raw.bodies) == 2)
+    assert [body["event"]["calendar_event_id"] for body in raw.bodies] == [second, first]
+
+
+def test_withdrawn_consent_is_told(sandbox, receiver, raw, ann, eventually):
+    sandbox.delivery.use("webhook", receiver.url)
+    sandbox.control("revoke", {"user": ann.user.open_id})
+    eventually(lambda: raw.bodies)
+    assert raw.bodies[0]["header"]["event_type"] == "auth.user_access_token.revoked_v4"
+    assert raw.bodies[0]["event"]["open_id"] == ann.user.open_id
+    assert ann.listing().code == 99991668
