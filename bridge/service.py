@@ -81,6 +81,17 @@ class Service:
         if self._web_thread is not None:
             self._web_thread.join(3)
 
+    def wait_idle(self, patience: float) -> bool:
+        """Until no link runs or is due; False if that took longer than `patience` seconds."""
+        deadline = self._runtime.system.monotonic() + patience
+        while self._runtime.system.monotonic() < deadline:
+            now = self._now()
+            due = any(job.run_at is not None and job.run_at <= now for job in self._store.jobs())
+            if not due and not self._workers.busy:
+                return True
+            self._runtime.system.sleep(0.05)
+        return False
+
     def _serve(self) -> None:
         host, _, port = self._runtime.config.service.listen.rpartition(":")
         config = uvicorn.Config(

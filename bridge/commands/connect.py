@@ -1,15 +1,12 @@
 """`connect`: one user's OAuth consent in a terminal, by loopback address or pasted code."""
 
-import base64
-import hashlib
-import secrets
 import threading
 import webbrowser
 from http.server import BaseHTTPRequestHandler, HTTPServer
-from urllib.parse import parse_qs, urlsplit
 
 import click
 
+from bridge.commands.consent import Pkce, code_of
 from bridge.commands.session import Session, command
 from bridge.errors import UsageError
 from bridge.runtime import Runtime
@@ -36,20 +33,19 @@ def connect(
         provider = runtime.provider(connector)
         if not isinstance(provider, Consents):
             raise UsageError(f"connector {connector!r} needs no consent of a user")
-        verifier = secrets.token_urlsafe(48)
-        digest = hashlib.sha256(verifier.encode()).digest()
-        challenge = base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
-        state = secrets.token_urlsafe(24)
+        pkce = Pkce.new()
         redirect = f"http://127.0.0.1:{port}/callback"
-        url = provider.authorize_url(redirect_uri=redirect, state=state, challenge=challenge)
+        url = provider.authorize_url(
+            redirect_uri=redirect, state=pkce.state, challenge=pkce.challenge
+        )
         click.echo(f"open this address and agree, as {account}:\n{url}", err=True)
         if paste:
             answer = click.prompt("the address that the browser ended up at", err=True)
         else:
             webbrowser.open(url)
             answer = _wait(port, timeout)
-        code = _code(answer, state)
-        who = provider.redeem(account, code=code, redirect_uri=redirect, verifier=verifier)
+        code = code_of(answer, pkce.state)
+        who = provider.redeem(account, code=code, redirect_uri=redirect, verifier=pkce.verifier)
     session.show(
         {"connector": connector, "account": account, "id": who.id, "name": who.name},
         lambda: click.echo(f"connected {account} ({who.name or who.id})"),
@@ -66,17 +62,6 @@ def _account(runtime: Runtime, connector: str, user: str) -> str:
             if end.connector == connector:
                 return end.account
     raise UsageError(f"user {user!r} has no account at {connector!r}")
-
-
-def _code(address: str, state: str) -> str:
-    query = parse_qs(urlsplit(address).query)
-    if query.get("error"):
-        raise UsageError(f"consent was refused ({query['error'][0]}); nothing was stored")
-    if not secrets.compare_digest(query.get("state", [""])[0], state):
-        raise UsageError("that answer belongs to another attempt; run `connect` again")
-    if not query.get("code"):
-        raise UsageError("there is no code in that address; copy all of it")
-    return query["code"][0]
 
 
 def _wait(port: int, timeout: int) -> str:

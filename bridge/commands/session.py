@@ -69,7 +69,7 @@ def command(name: str, *, help: str) -> Callable[[Callable[..., Any]], click.Com
             return int(result or 0)
 
         own: list[click.Parameter] = list(reversed(getattr(function, "__click_params__", [])))
-        shared_options = [
+        shared_options: list[click.Parameter] = [
             click.Option(["--config", "config"], metavar="PATH", help="The config file."),
             click.Option(["--json", "as_json"], is_flag=True, help="Print JSON instead of text."),
             click.Option(["-v", "--verbose"], is_flag=True, help="Log to standard error."),

@@ -245,12 +245,13 @@ class Sandbox:
         try:
             body = request.json()
             if request.method == "GET":
-                return Response.of_json(self._look(action))
-            return Response.of_json(self._act(action, body))
+                return Response.of_json(self.look(action))
+            return Response.of_json(self.act(action, body))
         except (KeyError, ValueError, TypeError) as error:
             return Response.of_json({"error": f"{type(error).__name__}: {error}"}, 400)
 
-    def _look(self, what: str) -> Any:
+    def look(self, what: str) -> Any:
+        """Answer `GET /_sandbox/<what>`. KeyError = unknown."""
         with self.lock:
             if what == "state":
                 return self.state()
@@ -267,7 +268,8 @@ class Sandbox:
                 }  # fmt: skip
         raise KeyError(what)
 
-    def _act(self, action: str, body: Any) -> Any:
+    def act(self, action: str, body: Any) -> Any:
+        """Answer `POST /_sandbox/<action>`."""
         if action == "faults":
             if body == []:
                 self.faults.clear()

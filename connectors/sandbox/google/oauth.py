@@ -80,6 +80,7 @@ class OAuth:
     grants: dict[str, Grant] = field(default_factory=dict)
     codes: dict[str, Code] = field(default_factory=dict)
     access: dict[str, tuple[Caller, float, Grant | None]] = field(default_factory=dict)
+    signed_in: str = ""
 
     # -- registering ---------------------------------------------------------------------------
 
@@ -171,13 +172,13 @@ class OAuth:
     def consent(self, request: Request) -> Response:
         """GET /o/oauth2/auth: the page, on which a person has already decided.
 
-        `login_hint` names the user; without it the first one is logged in.
+        `login_hint` names the user; without it the one who is `signed_in`, else the first one.
         """
         redirect = request.param("redirect_uri") or ""
         client = request.param("client_id") or ""
         hint = (request.param("login_hint") or "").lower()
         people = [user.email for user in self.world.users.values() if not user.service_account]
-        email = hint or next(iter(people), "")
+        email = hint or self.signed_in or next(iter(people), "")
         if client not in self.clients or not redirect or email not in people:
             return Response(400, b"Error 400: invalid_request", {"Content-Type": "text/html"})
         answer = {"state": request.param("state") or ""}

@@ -1,0 +1,8 @@
+"""Ready-made worlds: sandboxes that belong together, with people, calendars and a past."""
+
+from connectors.sandbox.worlds.office import office
+from connectors.sandbox.worlds.trial import Edit, Trial
+
+WORLDS = {"office": office}
+
+__all__ = ["WORLDS", "Edit", "Trial"]

@@ -1,0 +1,202 @@
+"""An office in two clouds: three people at Feishu, one at Lark, all of them at Google too.
+
+Alice and Bob gave consent at Feishu, whose pushes come by long connection; Carol's calendar is
+read with the app's own identity and found by polling; Dana works at Lark, whose pushes come by
+webhook, and gave consent at Google as well.
+"""
+
+import random
+from collections.abc import Callable, Sequence
+from datetime import UTC, date, datetime, timedelta
+from itertools import islice
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from dateutil.rrule import rrulestr
+
+from connectors.sandbox.clock import Clock
+from connectors.sandbox.feishu import FeishuSandbox
+from connectors.sandbox.google import GoogleSandbox
+from connectors.sandbox.worlds.calendar_past import Json, Seed, seeds, timed
+from connectors.sandbox.worlds.live_edits import SERIES, Office, live_edits
+from connectors.sandbox.worlds.trial import Consent, Trial
+
+ENCRYPT_KEY = "sandbox-encrypt-key"
+VERIFICATION_TOKEN = "sandbox-verification-token"
+ADDRESS = "{name}@office.example"
+
+
+def office(seed: int = 0) -> Trial:
+    """The started world."""
+    clock = Clock()
+    feishu = FeishuSandbox(clock=clock, seed=seed)
+    lark = FeishuSandbox(clock=clock, seed=seed + 1)
+    google = GoogleSandbox(clock=clock, seed=seed)
+    for sandbox in (feishu, lark, google):
+        sandbox.start()
+    monday = _monday(clock)
+    people = {
+        name: feishu.add_user(name.title(), _mail(name)) for name in ("alice", "bob", "carol")
+    }
+    dana = lark.add_user("Dana", _mail("dana"))
+    colleague = lark.add_user("Emil", _mail("emil"))
+    for name in (*people, "dana"):
+        google.add_user(_mail(name), zone="Asia/Shanghai" if name != "dana" else "Europe/Berlin")
+    feishu.add_room("omm_everest", "Everest 8F")
+    lark.add_room("omm_alps", "Alps 2F")
+    for number, (name, user) in enumerate(people.items()):
+        others = [{"type": "user", "user_id": p.open_id} for n, p in people.items() if n != name]
+        dice = random.Random(seed * 1000 + number)
+        for item in seeds(dice, monday, others, "omm_everest"):
+            _plant(feishu, user.primary, item)
+    others = [{"type": "user", "user_id": colleague.open_id}]
+    for item in seeds(random.Random(seed * 1000 + 9), monday, others, "omm_alps"):
+        _plant(lark, dana.primary, item)
+    for sandbox, user in ((feishu, people["alice"]), (lark, dana)):
+        _plant(sandbox, user.primary, Seed(_weekly(monday)))
+    feishu.share(feishu.world.calendars[people["carol"].primary], feishu.app.bot, "reader")
+    config = _config(feishu, lark, google, people["carol"].primary)
+    offices = (
+        Office("alice/google", "long connection", feishu, people["alice"], google, _mail("alice")),
+        Office("dana/google-oauth", "webhook", lark, dana, google, _mail("dana")),
+    )
+    return Trial(
+        sandboxes={"feishu": feishu, "lark": lark, "google": google},
+        config=config,
+        consents=_consents(feishu, people, lark, dana, google),
+        edits=lambda: live_edits(offices, monday),
+        webhook=_webhook(lark),
+    ).start()
+
+
+def _mail(name: str) -> str:
+    return ADDRESS.format(name=name)
+
+
+def _monday(clock: Clock) -> date:
+    today = datetime.fromtimestamp(clock.time(), UTC).date()
+    return today - timedelta(days=today.weekday())
+
+
+def _weekly(monday: date) -> Json:
+    return timed(
+        SERIES, monday - timedelta(weeks=2), 10, 0, 30, "Europe/Berlin",
+        recurrence="FREQ=WEEKLY;BYDAY=MO",
+    )  # fmt: skip
+
+
+def _plant(sandbox: FeishuSandbox, calendar: str, seed: Seed) -> None:
+    event_id = sandbox.seed_event(calendar, seed.body, seed.attendees)
+    touched = {*seed.moves, *seed.renames, *seed.cancels}
+    if not touched:
+        return
+    starts = _starts(seed.body, max(touched) + 1)
+    uid = event_id.rpartition("_")[0]
+    for number, start in enumerate(starts):
+        occurrence = f"{uid}_{start}"
+        if number in seed.cancels:
+            sandbox.seed_patch(calendar, occurrence, None)
+        elif number in seed.moves:
+            shift = int(seed.moves[number].total_seconds())
+            sandbox.seed_patch(calendar, occurrence, _at(seed.body, start + shift))
+        elif number in seed.renames:
+            sandbox.seed_patch(calendar, occurrence, {"summary": seed.renames[number]})
+
+
+def _at(body: Json, start: int) -> Json:
+    zone = body["start_time"]["timezone"]
+    length = int(body["end_time"]["timestamp"]) - int(body["start_time"]["timestamp"])
+    return {
+        "start_time": {"timestamp": str(start), "timezone": zone},
+        "end_time": {"timestamp": str(start + length), "timezone": zone},
+    }
+
+
+def _starts(body: Json, count: int) -> list[int]:
+    """The first occurrences' starts in Unix seconds."""
+    zone = ZoneInfo(body["start_time"]["timezone"])
+    first = datetime.fromtimestamp(int(body["start_time"]["timestamp"]), zone)
+    rule = rrulestr(body["recurrence"], dtstart=first.replace(tzinfo=None))
+    return [int(wall.replace(tzinfo=zone).timestamp()) for wall in islice(rule, count)]
+
+
+def _config(
+    feishu: FeishuSandbox, lark: FeishuSandbox, google: GoogleSandbox, carol: str
+) -> dict[str, Any]:
+    client = google.oauth_client()["installed"]
+    api = {"api_root": f"{google.url}/", "token_uri": f"{google.url}/token",
+           "auth_uri": f"{google.url}/o/oauth2/auth"}  # fmt: skip
+    return {
+        "connectors": {
+            "feishu": _app(feishu, {"mode": "long-connection"}),
+            "feishu-bot": {**_app(feishu, {"mode": "none"}), "identity": "tenant"},
+            "lark": _app(
+                lark,
+                {"mode": "webhook", "encrypt_key": ENCRYPT_KEY,
+                 "verification_token": VERIFICATION_TOKEN},
+            ),
+            "google": {"type": "google", "service_account": google.service_account(), **api},
+            "google-oauth": {
+                "type": "google", "client_id": client["client_id"],
+                "client_secret": client["client_secret"], **api,
+            },
+        },
+        "defaults": {"direction": "to-target"},
+        "service": {"listen": "127.0.0.1:0", "poll": "15s"},
+        "users": {
+            "alice": _user("feishu", "alice", "google"),
+            "bob": _user("feishu", "bob", "google"),
+            "carol": {
+                "feishu-bot": {"account": _mail("carol"), "calendar": carol},
+                "links": [{"to": "google", "account": _mail("carol"), "content": "title"}],
+            },
+            "dana": _user("lark", "dana", "google-oauth"),
+        },
+    }  # fmt: skip
+
+
+def _app(sandbox: FeishuSandbox, delivery: dict[str, str]) -> dict[str, Any]:
+    return {
+        "type": "feishu",
+        "domain": sandbox.url,
+        "accounts_domain": sandbox.url,
+        "app_id": sandbox.app.id,
+        "app_secret": sandbox.app.secret,
+        "delivery": delivery,
+    }
+
+
+def _user(hub: str, name: str, target: str) -> dict[str, Any]:
+    return {
+        hub: {"account": _mail(name)},
+        "links": [{"to": target, "account": _mail(name)}],
+    }
+
+
+def _consents(
+    feishu: FeishuSandbox, people: Any, lark: FeishuSandbox, dana: Any, google: GoogleSandbox
+) -> Sequence[Consent]:
+    def at_feishu(sandbox: FeishuSandbox, user: Any) -> Callable[[], None]:
+        return lambda: sandbox.sign_in(user)
+
+    def at_google() -> None:
+        google.oauth.signed_in = _mail("dana")
+
+    return (
+        Consent("feishu", _mail("alice"), at_feishu(feishu, people["alice"])),
+        Consent("feishu", _mail("bob"), at_feishu(feishu, people["bob"])),
+        Consent("lark", _mail("dana"), at_feishu(lark, dana)),
+        Consent("google-oauth", _mail("dana"), at_google),
+    )
+
+
+def _webhook(lark: FeishuSandbox) -> Callable[[str], None]:
+    def use(address: str) -> None:
+        lark.delivery.use(
+            mode="webhook",
+            url=f"{address}/hooks/lark",
+            encrypt_key=ENCRYPT_KEY,
+            verification_token=VERIFICATION_TOKEN,
+        )
+
+    return use
