@@ -20,7 +20,7 @@ from connectors.contract import (
 from connectors.errors import RejectedError, ResyncError, RetryableError
 from connectors.feishu.api import CalendarApi, Wire
 from connectors.feishu.errors import PROVIDER
-from connectors.feishu.reading import EventReader
+from connectors.feishu.reading import EventReader, is_stray
 from mappings import feishu
 from mappings.errors import UnmappableError
 from mappings.model import Event, Override, When
@@ -46,6 +46,11 @@ class SeriesTimes:
             self._known.move_to_end((calendar, ref))
             if len(self._known) > _REMEMBERED:
                 self._known.popitem(last=False)
+
+    def forget(self, calendar: str, ref: str) -> None:
+        """There is no such series (any more)."""
+        with self._lock:
+            self._known.pop((calendar, ref), None)
 
     def recall(self, calendar: str, ref: str, exceptions: Iterable[Wire]) -> When | None:
         """When it starts, None if that is unknown or in doubt."""
@@ -158,6 +163,7 @@ class _Batch:
     def _main(self, wire: Wire) -> Change:
         ref = str(wire["event_id"])
         self._seen[ref] = None
+        self._series.forget(self._calendar, ref)
         if feishu.is_cancelled(wire):
             return Gone(ref=ref)
         try:
@@ -197,11 +203,15 @@ class _Batch:
         members: dict[str, Member] = {}
         try:
             for wire in waiting:
+                if feishu.is_cancelled(wire) and is_stray(str(wire["event_id"]), when):
+                    continue
                 override, member = self._reader.override(self._calendar, wire, when)
                 overrides[override.key] = override
                 members[member.part] = member
         except UnmappableError as error:
             return [Unreadable(ref=ref, code=error.code, detail=error.detail)]
+        if not overrides:
+            return []
         return [
             Fragment(ref=ref, overrides=tuple(overrides.values()), members=tuple(members.values()))
         ]

@@ -163,8 +163,11 @@ class EventReader:
             for event_id, wire in answers
             if wire is not None and (feishu.is_cancelled(wire) or wire.get("is_exception"))
         }
+        series = copy.event.when
         return [
-            self.override(calendar, found[event_id], copy.event.when) for event_id in sorted(found)
+            self.override(calendar, wire, series)
+            for event_id, wire in sorted(found.items())
+            if not (feishu.is_cancelled(wire) and is_stray(event_id, series))
         ]
 
     def _read_all(self, calendar: str, event_ids: Sequence[str]) -> list[Wire | None]:
@@ -224,6 +227,13 @@ class EventReader:
             middle = since + (until - since) / 2
             yield from self._view(calendar, since, middle)
             yield from self._view(calendar, middle, until)
+
+
+def is_stray(event_id: str, series: When) -> bool:
+    """True for an exception that replaces no occurrence: an all-day series begins at midnight
+    UTC, and what it left behind when it was still a timed one stands beside its occurrences."""
+    key = feishu.key_of(event_id, series)
+    return feishu.occurrence_id(event_id, key, series) != event_id
 
 
 def in_order(members: Iterable[Member]) -> tuple[Member, ...]:

@@ -14,7 +14,7 @@ from connectors.contract import Copy, Member
 from connectors.errors import ConflictError, RejectedError
 from connectors.feishu.api import CalendarApi, Wire
 from connectors.feishu.errors import EVENT_GONE, PROVIDER
-from connectors.feishu.reading import EventReader, in_order
+from connectors.feishu.reading import EventReader, in_order, is_stray
 from mappings import feishu, recurrence
 from mappings.errors import UnmappableError
 from mappings.feishu import FeishuDialect
@@ -103,6 +103,7 @@ class EventWriter:
         ids = [member.id for member in copy.members if member.part != "main"]
         if ids and _schedule(copy.event) != _schedule(event):
             shown = self._reader.fetch(calendar, copy.ref, ids=ids) or _gone(copy)
+            shown = self._without_strays(calendar, shown)
             before = shown.event
         try:
             written = self._with_exceptions(calendar, shown, before, event)
@@ -192,6 +193,19 @@ class EventWriter:
         kept = tuple(overrides[key] for key in sorted(overrides))
         result = recurrence.tidy(replace(shown.event, overrides=kept))
         return replace(shown, event=result, members=in_order(members.values()))
+
+    def _without_strays(self, calendar: str, shown: Copy) -> Copy:
+        """Remove what an earlier shape of the series has left beside its occurrences."""
+        strays = {
+            member.part: member.id
+            for member in shown.members
+            if member.part != "main" and is_stray(member.id, shown.event.when)
+        }
+        for event_id in strays.values():
+            self._api.delete(calendar, event_id)
+        kept = [item for item in shown.event.overrides if occurrence_part(item.key) not in strays]
+        members = tuple(member for member in shown.members if member.part not in strays)
+        return replace(shown, event=replace(shown.event, overrides=tuple(kept)), members=members)
 
     def _steps(self, shown: Copy, before: Event, event: Event) -> Iterator[_Step]:
         made = {m.part.partition(":")[2]: m.id for m in shown.members if m.part != "main"}
