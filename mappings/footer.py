@@ -31,7 +31,7 @@ def join(html: str, lines: tuple[str, ...]) -> str:
     `html` and the result are canonical (`mappings.richtext`); without lines there is no block.
     """
     description, _ = split(html)
-    rows = [_row(line) for line in lines if line.strip()]
+    rows = [_row(line) for line in lines if richtext.line(line)]
     if not rows:
         return description
     block = "\n".join([_HEAD, *rows, _END])
@@ -69,7 +69,7 @@ def _row(line: str) -> str:
 
 
 def _lines(rows: str) -> tuple[str, ...]:
-    texts = (richtext.to_text(row).strip() for row in re.split(_BREAK, rows))
+    texts = (richtext.line(richtext.to_text(row)) for row in re.split(_BREAK, rows))
     lines = (richtext.line(text.removeprefix(_BAR)) for text in texts)
     return tuple(line for line in lines if line)
 

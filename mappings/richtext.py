@@ -39,10 +39,10 @@ _NAMES = "|".join(sorted(map(re.escape, _KNOWN), key=len, reverse=True))
 _STRAY_BRACKET = re.compile(rf"<(?!/?(?:{_NAMES})(?:[\s/][^<>]*)?>|!--)", re.IGNORECASE)
 _WRAPPED = re.compile(r"[ \t]*\n[ \t\n]*")
 _BLOCK_NAMES = "|".join(sorted({*_BLOCKS, *_LISTS, "li", "br"}, key=len, reverse=True))
-_LAYOUT = re.compile(rf"\s*(</?(?:{_BLOCK_NAMES})(?:[\s/][^<>]*)?>)\s*", re.IGNORECASE)
+_LAYOUT = re.compile(rf"[ \n]*(</?(?:{_BLOCK_NAMES})(?:[\s/][^<>]*)?>)[ \n]*", re.IGNORECASE)
 _TOKEN = re.compile(r'<(/?)([a-z][a-z0-9]*)(?: href="([^"]*)")?>|([^<]+|<)')
-_UNUSUAL = re.compile("[<&\r\t\xa0\x00-\x08\x0b-\x1f\x7f\ud800-\udfff\u2028\u2029]| \n")
-_NEWLINE = re.compile("\r\n?|[\x0b\x0c\u2028\u2029]")
+_UNUSUAL = re.compile("[<&\r\t\xa0\x00-\x08\x0b-\x1f\x7f\x85\ud800-\udfff\u2028\u2029]| \n")
+_NEWLINE = re.compile("\r\n?|[\x0b\x0c\x85\u2028\u2029]")
 _CONTROL = re.compile("[\x00-\x08\x0e-\x1f\x7f\ud800-\udfff]")
 _TRAILING = re.compile(r" +(?=\n|$)")
 _REFERENCE = re.compile(r"&(?:#[0-9]+;?|#[xX][0-9a-fA-F]+;?|[^\t\n\f <&#;]{1,32};?)")
@@ -51,6 +51,7 @@ _ZWJ = "\u200d"
 _SKIN_TONES = frozenset(map(chr, range(0x1F3FB, 0x1F400)))
 _REGIONAL = "".join(map(chr, range(0x1F1E6, 0x1F200)))
 _TAG = re.compile("</?[a-z]")
+_SPACES = re.compile("[ \t\n\r\x0b\x0c\x85\xa0\u2028\u2029]+")
 _BLANK = re.compile(r"[ \n]+")
 
 
@@ -106,8 +107,12 @@ def from_text(text: str) -> str:
 
 
 def line(text: str) -> str:
-    """Text that has to stay on one line (a title, a name): white space becomes single blanks."""
-    return " ".join(_CONTROL.sub("", text).split())
+    """Text that has to stay on one line (a title, a name): white space becomes single blanks.
+
+    The ideographic space and its like are letters here and stay.
+    """
+    text = _CONTROL.sub("", text)
+    return " ".join(text.split()) if text.isascii() else _SPACES.sub(" ", text).strip(" ")
 
 
 def shorten(text: str, limit: int) -> str:

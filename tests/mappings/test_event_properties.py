@@ -32,7 +32,7 @@ from mappings.model import (
 from mappings.policy import AttendeePolicy, Content, Filters, Policy
 from mappings.projection import project
 
-ZONES = "Asia/Shanghai America/New_York Europe/Berlin UTC Australia/Lord_Howe Asia/Kolkata".split()
+ZONES = ("Asia/Shanghai", "America/New_York", "Europe/Berlin", "UTC", "Australia/Lord_Howe")
 RULES = """FREQ=DAILY|FREQ=WEEKLY;BYDAY=MO,WE|FREQ=DAILY;INTERVAL=3;COUNT=9|FREQ=YEARLY
 FREQ=MONTHLY;BYMONTHDAY=15|FREQ=MONTHLY;BYDAY=-1FR;COUNT=5"""
 TEXT = st.text(st.characters(exclude_categories=("Cs", "Cc")), max_size=20)

@@ -14,7 +14,7 @@ SNIPPETS = """<br>|<br/>| |  |&nbsp;|&lt;|&amp;|&|<|>|&amp|&copy|&#60;script&#62
 PIECES = st.one_of(
     st.sampled_from([form.format(tag) for tag in TAGS for form in ("<{}>", "</{}>")]),
     st.sampled_from(re.split(r"[|\n]", SNIPPETS)),
-    st.sampled_from(["\n", "\r\n", "\x00", "\ud800", "\xa0", "\t", "\u2028"]),
+    st.sampled_from(["\n", "\r\n", "\x00", "\ud800", "\xa0", "\t", "\u2028", "\x85", "\u3000"]),
     st.text(max_size=8),
 )
 MARKUP = st.lists(PIECES, max_size=14).map("".join)
@@ -178,3 +178,4 @@ def test_shortened_html_fits_and_is_canonical(markup: str, limit: int) -> None:
 
 def test_a_title_is_one_line() -> None:
     assert richtext.line(" a\n b\tc\x00 ") == "a b c"
+    assert richtext.line("周会\u3000一\xa0 二\n") == "周会\u3000一 二"
