@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 class Person:
     """Edits as `user`. `calendar` is an id or `primary`; `event` an event or occurrence id.
 
-    Bodies are the wire's; notifications are off unless the body asks for them, so that the mail
-    count shows only what a program caused. Raises `RefusalError` as the API would.
+    Bodies are the wire's. What people send each other is not counted as mail: the count shows
+    what programs caused. Raises `RefusalError` as the API would.
     """
 
     def __init__(self, sandbox: "FeishuSandbox", user: User) -> None:
@@ -34,8 +34,7 @@ class Person:
         self, calendar: str, body: Json, attendees: list[Json] | None = None, **query: str
     ) -> Json:
         """Make an event; returns it as the wire shows it."""
-        quiet = {"need_notification": False, **body}
-        event: Json = self._call(create_event, {"calendar_id": calendar}, quiet, query)["event"]
+        event: Json = self._call(create_event, {"calendar_id": calendar}, body, query)["event"]
         if attendees:
             self.invite(calendar, event["event_id"], attendees)
             event = self.get(calendar, event["event_id"])
@@ -48,13 +47,12 @@ class Person:
 
     def patch(self, calendar: str, event: str, body: Json) -> Json:
         """Change an event, or one occurrence of a series."""
-        quiet = {"need_notification": False, **body}
-        shown: Json = self._on(patch_event, calendar, event, quiet)["event"]
+        shown: Json = self._on(patch_event, calendar, event, body)["event"]
         return shown
 
     def delete(self, calendar: str, event: str) -> None:
         """Delete an event, or remove one occurrence of a series."""
-        self._on(delete_event, calendar, event, {}, need_notification="false")
+        self._on(delete_event, calendar, event, {})
 
     def reply(self, calendar: str, event: str, answer: str) -> None:
         """`accept`, `decline` or `tentative`."""
@@ -62,7 +60,7 @@ class Person:
 
     def invite(self, calendar: str, event: str, lines: list[Json]) -> list[Json]:
         """Add attendees."""
-        body = {"attendees": lines, "need_notification": False}
+        body = {"attendees": lines}
         added: list[Json] = self._on(add_attendees, calendar, event, body)["attendees"]
         return added
 
@@ -77,13 +75,13 @@ class Person:
                 return found
             query["page_token"] = page["page_token"]
 
-    def _on(self, handler: Handler, calendar: str, event: str, body: Json, **query: str) -> Json:
-        return self._call(handler, {"calendar_id": calendar, "event_id": event}, body, query)
+    def _on(self, handler: Handler, calendar: str, event: str, body: Json) -> Json:
+        return self._call(handler, {"calendar_id": calendar, "event_id": event}, body, {})
 
     def _call(
         self, handler: Handler, args: dict[str, str], body: Json, query: dict[str, str]
     ) -> dict[str, Any]:
         sandbox = self._sandbox
         caller = Caller(sandbox.app, self.user, "user", ALL_SCOPES)
-        with sandbox.lock:
+        with sandbox.lock, sandbox.world.unmailed():
             return handler(Call(sandbox.world, caller, args, body, query))

@@ -108,6 +108,7 @@ class FeishuSandbox(Sandbox):
     def reset(self) -> None:
         """An empty tenant with the same app; open long connections are closed."""
         self.longconn.close_all()
+        self.delivery.attempts.clear()
         self._begin()
 
     def _later(self, seconds: float, job: Any) -> None:
@@ -251,27 +252,18 @@ class FeishuSandbox(Sandbox):
         self, calendar_id: str, body: Json, attendees: Sequence[Json] | None = None
     ) -> str:
         """An event that was there before: same validation as the wire, no push, no mail."""
-        with self.lock:
-            owner = self.world.calendars[calendar_id].owner
-            self.world.quiet = True
-            try:
-                event = self.as_user(owner).create(calendar_id, body, list(attendees or ()))
-            finally:
-                self.world.quiet = False
-            return str(event["event_id"])
+        with self.lock, self.world.quietly():
+            person = self.as_user(self.world.calendars[calendar_id].owner)
+            return str(person.create(calendar_id, body, list(attendees or ()))["event_id"])
 
     def seed_patch(self, calendar_id: str, event_id: str, body: Json | None) -> None:
         """Change (or with None: delete) an event or occurrence without push and mail."""
-        with self.lock:
+        with self.lock, self.world.quietly():
             person = self.as_user(self.world.calendars[calendar_id].owner)
-            self.world.quiet = True
-            try:
-                if body is None:
-                    person.delete(calendar_id, event_id)
-                else:
-                    person.patch(calendar_id, event_id, body)
-            finally:
-                self.world.quiet = False
+            if body is None:
+                person.delete(calendar_id, event_id)
+            else:
+                person.patch(calendar_id, event_id, body)
 
     def expire_sync_tokens(self) -> None:
         """Every page and sync token handed out so far answers 190008."""

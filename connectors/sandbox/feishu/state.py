@@ -3,18 +3,16 @@
 import itertools
 import random
 import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import date
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from connectors.sandbox.clock import Clock
 from connectors.sandbox.feishu.changelog import ChangeLog, Cursors
 from connectors.sandbox.feishu.errors import RefusalError
 from connectors.sandbox.feishu.switches import FeishuSwitches
 from connectors.sandbox.feishu.times import Span
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 CalendarType = Literal["primary", "shared", "google", "resource", "exchange"]
 ROLES = ("unknown", "free_busy_reader", "reader", "writer", "owner")
@@ -182,7 +180,7 @@ class Change:
 class World:
     """All state of one sandbox. Callers hold the sandbox's lock.
 
-    `quiet` suppresses pushes and mails while a test lays out its starting point.
+    Within `quietly` nothing is pushed, within `unmailed` nothing is mailed.
     """
 
     def __init__(self, clock: Clock, switches: FeishuSwitches, seed: int) -> None:
@@ -191,7 +189,8 @@ class World:
         self.random = random.Random(seed)
         self.cursors = Cursors(uuid.uuid4().hex)
         self.epoch = 0
-        self.quiet = False
+        self._quiet = False
+        self._unmailed = False
         self.apps: dict[str, App] = {}
         self.users: dict[str, User] = {}
         self.calendars: dict[str, Calendar] = {}
@@ -246,7 +245,7 @@ class World:
             user.listed[calendar_id] = len(user.list_entries)
             user.list_entries.append(calendar_id)
         user.list_log.touch(user.listed[calendar_id], self.clock.time())
-        if not self.quiet:
+        if not self._quiet:
             self.on_list_change(user)
 
     def user_by(self, key: str) -> User:
@@ -287,7 +286,7 @@ class World:
     ) -> None:
         """The entry changed in this calendar: one line in its log, one push to subscribers."""
         calendar.log.touch(entry.number, self.clock.time())
-        if not self.quiet:
+        if not self._quiet:
             self.on_change(Change(calendar.id, entry.event.id, kind))
 
     def touch_all(self, event: Event, kind: Literal["update", "delete", "rsvp"]) -> None:
@@ -298,9 +297,23 @@ class World:
 
     def mail(self, to: str, subject: str, why: str) -> None:
         """A bot message or mail leaves the house."""
-        if not self.quiet:
+        if not self._unmailed:
             self.on_mail(to, subject, why)
 
-    def today(self) -> date:
-        """The date in UTC."""
-        return self.clock.now().date()
+    @contextmanager
+    def quietly(self) -> Iterator[None]:
+        """A test lays out its starting point."""
+        self._quiet, before = True, self._quiet
+        try:
+            yield
+        finally:
+            self._quiet = before
+
+    @contextmanager
+    def unmailed(self) -> Iterator[None]:
+        """People do this by hand."""
+        self._unmailed, before = True, self._unmailed
+        try:
+            yield
+        finally:
+            self._unmailed = before

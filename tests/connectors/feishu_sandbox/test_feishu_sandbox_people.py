@@ -140,7 +140,9 @@ def test_outside_addresses_get_mail_in_any_case(sandbox, ann):
 def test_seeding_is_silent_and_direct_edits_are_ordinary_changes(sandbox, ann, ben):
     token = ann.whole()[1]
     event = sandbox.seed_event(ann.user.primary, timed(summary="a"), [person(ben)])
-    sandbox.as_user(ann.user).patch("primary", event, {"summary": "b"})
+    by_hand = sandbox.as_user(ann.user)
+    by_hand.patch("primary", event, {"summary": "b"})
+    by_hand.invite("primary", event, [{"type": "third_party", "third_party_email": "x@y.org"}])
     assert [e["summary"] for e in ann.listing(sync_token=token).data["items"]] == ["b"]
     assert [e["summary"] for e in ben.whole()[0]] == ["b"]
     assert sandbox.mails == []
