@@ -137,6 +137,23 @@ class SeriesCases(Cases):
         assert_same(fetched(connector, calendar, changed), changed)
         assert provider_happenings(connector, calendar, made.ref) == happenings(wanted)
 
+    def test_a_reader_of_deltas_follows_exceptions_that_come_change_and_go(
+        self, connector: Connector, calendar: str, key: str
+    ) -> None:
+        steps = [
+            EXCEPTIONS["several"],
+            edited(EXCEPTIONS["several"], SECOND, title="Third title"),
+            reverted(EXCEPTIONS["several"], SECOND),
+            edited(reverted(EXCEPTIONS["several"], SECOND), description="For all"),
+        ]
+        copy = connector.create(calendar, projected(connector, WEEKLY), key)
+        reading = read(connector, calendar, None)
+        for step in steps:
+            copy = connector.update(calendar, copy, projected(connector, step))
+            reading = read(connector, calendar, reading.cursor, reading.copies)
+            assert_same(reading.copies[copy.ref], fetched(connector, calendar, copy))
+            assert happenings(reading.copies[copy.ref].event) == happenings(copy.event)
+
     def test_an_exception_can_change_and_then_go(
         self, connector: Connector, calendar: str, key: str
     ) -> None:
@@ -260,10 +277,17 @@ class SeriesCases(Cases):
         assert_same(fetched(connector, calendar, changed), changed)
         assert provider_happenings(connector, calendar, made.ref) == happenings(changed.event)
 
+    @pytest.mark.parametrize("before", ["plain", "moved"])
     def test_a_persons_edit_of_an_occurrence_is_not_overwritten_by_who_has_not_seen_it(
-        self, connector: Connector, calendar: str, key: str, other_party: OtherParty
+        self,
+        connector: Connector,
+        calendar: str,
+        key: str,
+        other_party: OtherParty,
+        before: str,
     ) -> None:
-        made = connector.create(calendar, projected(connector, WEEKLY), key)
+        series = {"plain": WEEKLY, "moved": moved(WEEKLY, SECOND, start="2026-03-11T08:00")}
+        made = connector.create(calendar, projected(connector, series[before]), key)
         other_party.edit_occurrence(made.ref, SECOND, title="Review with guests")
         wanted = projected(connector, moved(made.event, SECOND, start="2026-03-10T15:30"))
         if connector.capabilities.write_guard:
