@@ -3,6 +3,7 @@
 A connector asks `Pacer.wait` before every call and wraps idempotent calls in `with_retries`.
 """
 
+from collections import deque
 from collections.abc import Callable
 from threading import Lock
 from typing import Protocol, TypeVar
@@ -26,11 +27,9 @@ class Pacer(Protocol):
 class LocalPacer:
     """A budget inside one process, per operation, thread safe.
 
-    Aims at `headroom` of what the provider permits, because other programs share the budget:
-    `headroom * per_minute` in the long run, with an allowance for bursts of half of what is
-    spared, so that no minute ever holds more than `(1 + headroom) / 2 * per_minute` calls (and
-    one). Within a second calls are spaced evenly at `headroom * per_second`, without bursts. A
-    provider that counts all its calls together gets one name for all of them.
+    No minute and no second holds more calls than `headroom` of what the provider permits, because
+    other programs share the budget; inside that, calls go out as fast as they come, so that a
+    small job never waits. A provider that counts all its calls together gets one name for all.
     """
 
     def __init__(
@@ -41,15 +40,16 @@ class LocalPacer:
         sleep: Callable[[float], None],
         headroom: float = 0.9,
     ) -> None:
-        per_minute = budget.per_minute or 0.0
-        self._spacing = 1 / (headroom * budget.per_second) if budget.per_second else 0.0
-        self._interval = 60 / (headroom * per_minute) if per_minute else 0.0
-        self._tolerance = (1 - headroom) / 2 * per_minute * self._interval
+        self._windows = [
+            (seconds, max(1, int(headroom * rate)))
+            for seconds, rate in ((1.0, budget.per_second), (60.0, budget.per_minute))
+            if rate
+        ]
+        self._longest = max((count for _seconds, count in self._windows), default=1)
         self._monotonic = monotonic
         self._sleep = sleep
         self._lock = Lock()
-        self._earliest: dict[str, float] = {}
-        self._arrival: dict[str, float] = {}
+        self._turns: dict[str, deque[float]] = {}
         self._barred: dict[str, float] = {}
 
     def wait(self, operation: str) -> None:
@@ -69,15 +69,15 @@ class LocalPacer:
         with self._lock:
             until = self._monotonic() + seconds
             self._barred[operation] = max(self._barred.get(operation, until), until)
-            self._earliest[operation] = max(self._earliest.get(operation, until), until)
 
     def _reserve(self, operation: str, now: float) -> float:
-        """The instant of the next call (generic cell rate algorithm, ITU-T I.371)."""
-        turn = max(now, self._earliest.get(operation, now))
-        arrival = max(turn, self._arrival.get(operation, turn))
-        turn = max(turn, arrival - self._tolerance)
-        self._arrival[operation] = arrival + self._interval
-        self._earliest[operation] = turn + self._spacing
+        """The instant of the next call: the earliest at which every window has room."""
+        turns = self._turns.setdefault(operation, deque(maxlen=self._longest))
+        turn = max(now, self._barred.get(operation, now), turns[-1] if turns else now)
+        for seconds, count in self._windows:
+            if len(turns) >= count:
+                turn = max(turn, turns[-count] + seconds)
+        turns.append(turn)
         return turn
 
 

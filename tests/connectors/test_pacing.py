@@ -58,7 +58,7 @@ def test_no_minute_holds_more_calls_than_the_provider_permits(
     pacer = LocalPacer(budget, monotonic=clock.monotonic, sleep=clock.sleep, headroom=headroom)
     times = calls(pacer, clock, 4 * per_minute + 3)
     assert densest(times, 60) <= per_minute
-    assert densest(times, 60) <= (1 + headroom) / 2 * per_minute + 1
+    assert densest(times, 60) == max(1, int(headroom * per_minute))
 
 
 @pytest.mark.parametrize("per_minute", [60, 1000])
@@ -68,7 +68,7 @@ def test_in_the_long_run_the_pace_is_the_headroom_and_no_less(per_minute: int) -
     pacer = LocalPacer(budget, monotonic=clock.monotonic, sleep=clock.sleep)
     times = calls(pacer, clock, 20 * per_minute)
     rate = len(times) / (times[-1] - times[0]) * 60
-    assert 0.9 * per_minute <= rate <= 0.905 * per_minute
+    assert 0.9 * per_minute <= rate <= 0.96 * per_minute
 
 
 @pytest.mark.parametrize(("per_second", "per_minute"), [(1, None), (10, None), (50, 1000), (5, 60)])
@@ -84,13 +84,12 @@ def test_no_second_holds_more_calls_than_the_provider_permits(
         assert densest(times, 60) <= per_minute
 
 
-def test_an_idle_minute_saves_up_no_more_than_the_documented_burst() -> None:
+def test_a_small_job_never_waits_and_a_large_one_only_for_the_next_minute() -> None:
     clock = FakeClock()
     pacer = LocalPacer(RateBudget(per_minute=1000), monotonic=clock.monotonic, sleep=clock.sleep)
-    calls(pacer, clock, 3000)
-    clock.now += 3600
-    times = calls(pacer, clock, 200)
-    assert sum(time == times[0] for time in times) == 51
+    times = calls(pacer, clock, 901)
+    assert times[:900] == [1000.0] * 900
+    assert times[900] == 1060.0
 
 
 def test_operations_have_budgets_of_their_own() -> None:
@@ -100,7 +99,7 @@ def test_operations_have_budgets_of_their_own() -> None:
     pacer.wait("insert")
     assert clock.slept == []
     pacer.wait("list")
-    assert clock.slept == [pytest.approx(1 / 0.9)]
+    assert clock.slept == [1.0]
 
 
 def test_without_limits_nobody_waits() -> None:
@@ -141,7 +140,7 @@ def test_slowing_down_holds_up_a_call_that_is_already_waiting() -> None:
 
 
 def test_threads_that_ask_at_once_get_turns_one_after_the_other() -> None:
-    lock, pauses = Lock(), [0.0]
+    lock, pauses = Lock(), [0.0] * 9
 
     def sleep(seconds: float) -> None:
         with lock:
@@ -150,7 +149,7 @@ def test_threads_that_ask_at_once_get_turns_one_after_the_other() -> None:
     pacer = LocalPacer(RateBudget(per_second=10), monotonic=lambda: 5.0, sleep=sleep)
     with ThreadPoolExecutor(8) as threads:
         list(threads.map(pacer.wait, ["insert"] * 40))
-    assert sorted(pauses) == pytest.approx([number / 9 for number in range(40)])
+    assert sorted(pauses) == [float(number // 9) for number in range(40)]
 
 
 def failing(*errors: Exception) -> Callable[[], str]:
