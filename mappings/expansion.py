@@ -1,6 +1,7 @@
 """The dates that a rule gives, as naive wall clock, from any point on and with bounded work.
 
-Everything ends before `END`; later members do not exist for any provider.
+An expander of our own, because others cannot start in the middle of a long series, nor stop at a
+rule that never matches. Everything ends before `END`; no provider has later dates.
 """
 
 from bisect import bisect_left

@@ -2,12 +2,10 @@
 
 import heapq
 from collections.abc import Iterable, Iterator
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime, time
 
 from mappings.expansion import END, pattern
 from mappings.model import Event, Key, Rule, When
-
-_DAY_END = timedelta(days=1, seconds=-1)
 
 
 def clock_of(start: datetime | date) -> datetime:
@@ -30,20 +28,15 @@ def clock_at(key: Key, first: When) -> datetime:
     return clock
 
 
-def bound(rule: Rule, first: When) -> datetime:
+def bound(rule: Rule) -> datetime:
     """The wall clock after which the rule has no member."""
-    if rule.until is None:
-        return END
-    last = datetime.fromisoformat(rule.until)
-    if len(rule.until) == 10 and isinstance(first.start, datetime):
-        return last + _DAY_END
-    return last
+    return END if rule.until is None else datetime.fromisoformat(rule.until)
 
 
 def rule_members(rule: Rule, first: When, at: datetime | None = None) -> Iterator[datetime]:
     """The rule's members at or after `at` (default: all), in order."""
     start = clock_of(first.start)
-    last = bound(rule, first)
+    last = bound(rule)
     for member in pattern(rule, first.start).after(max(at or start, start)):
         if member > last:
             return

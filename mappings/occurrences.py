@@ -80,7 +80,7 @@ def last_end(event: Event) -> datetime | None:
         free.extend({event.when.key} - overrides.keys())
     else:
         series = pattern(event.rule, event.when.start)
-        last = series.last(bound(event.rule, event.when))
+        last = series.last(bound(event.rule))
         while last is not None and key_of(last, event.when) in overrides:
             last = series.last(last - _SECOND)
         if last is not None:

@@ -11,8 +11,7 @@ from mappings.model import WEEKDAYS, Freq, Rule
 from mappings.rule_text import invalid
 
 _BUDGET = 60_000
-"""Periods without a member after which a walk gives up: 164 years of days, when the rarest date
-that exists (29 February on a certain weekday) comes every 40 years at the latest."""
+"""Beats without a member after which a `Clock` gives up, and the largest COUNT that is walked."""
 
 _DAY = timedelta(days=1)
 _SECOND = timedelta(seconds=1)
@@ -58,7 +57,10 @@ class _Walked(ABC):
 
 
 class Walk(_Walked):
-    """Any rule from DAILY to YEARLY, period by period: the days that pass all BY parts."""
+    """Any rule from DAILY to YEARLY, period by period: the days that pass all BY parts.
+
+    `END` bounds the work: a rule that never matches looks at 500 years of days, half a second.
+    """
 
     def __init__(self, rule: Rule, start: datetime) -> None:
         self.start = start
@@ -69,9 +71,7 @@ class Walk(_Walked):
     def after(self, at: datetime) -> Iterator[datetime]:
         """See `Pattern`."""
         at = max(at, self.start)
-        idle = 0
         for days in self._periods(at):
-            idle += 1
             members = [
                 datetime.combine(day, clock)
                 for day in days
@@ -80,10 +80,7 @@ class Walk(_Walked):
             ]
             for member in self._positions(members) if self._rule.by_set_pos else members:
                 if member >= at:
-                    idle = 0
                     yield member
-            if idle > _BUDGET:
-                return
 
     def _positions(self, members: list[datetime]) -> list[datetime]:
         size = len(members)

@@ -217,7 +217,7 @@ def rules(draw: st.DrawFn) -> str:
 STARTS = st.dates(date(2019, 1, 1), date(2031, 12, 31))
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(rules(), STARTS)
 def test_the_normal_form_is_its_own_normal_form_and_survives_its_text(
     text: str, start: date
