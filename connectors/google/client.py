@@ -71,8 +71,7 @@ class Client:
         self._timeout = settings.timeout_seconds
         delegated = settings.service_account is not None
         self._common = _quota_user(account) if delegated and settings.quota_user else {}
-        self._mine = threading.local()
-        self._all: list[Any] = []
+        self._connections: dict[threading.Thread, Any] = {}
         self._guard = threading.Lock()
 
     def read(self, operation: str, **parameters: Any) -> Wire:
@@ -111,7 +110,7 @@ class Client:
     def close(self) -> None:
         """Close the connections of all threads."""
         with self._guard:
-            for http in self._all:
+            for http in self._connections.values():
                 http.close()
 
     def _patiently(self, call: Callable[[], T]) -> T:
@@ -160,15 +159,16 @@ class Client:
         raise of_broken_answer(operation, writing=writing, detail="not a JSON object")
 
     def _http(self) -> Any:
-        http = getattr(self._mine, "http", None)
-        if http is None:
-            http = google_auth_httplib2.AuthorizedHttp(
-                self._credentials, http=Http(timeout=self._timeout)
-            )
-            self._mine.http = http
-            with self._guard:
-                self._all.append(http)
-        return http
+        """This thread's connections; those of threads that have ended are closed on the way."""
+        mine = threading.current_thread()
+        with self._guard:
+            if mine not in self._connections:
+                for thread in [each for each in self._connections if not each.is_alive()]:
+                    self._connections.pop(thread).close()
+                self._connections[mine] = google_auth_httplib2.AuthorizedHttp(
+                    self._credentials, http=Http(timeout=self._timeout)
+                )
+            return self._connections[mine]
 
 
 def _quota_user(account: str) -> Mapping[str, str]:

@@ -1,6 +1,6 @@
 """One account at Google, as the bridge sees it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import date, datetime
 from typing import Any
 
@@ -30,7 +30,8 @@ _LIST_PAGE = 250
 class GoogleConnector:
     """One account. Thread safe; methods promise what `connectors.contract.Connector` says.
 
-    Also `Subscribes`: with push settings, Google is asked to post to our address.
+    Also `Subscribes`: with push settings, Google is asked to post to our address. `forget` is
+    told when the connector is closed.
     """
 
     def __init__(
@@ -41,12 +42,14 @@ class GoogleConnector:
         capabilities: Capabilities,
         recall: Recall,
         channels: Channels,
+        forget: Callable[["GoogleConnector"], None],
     ) -> None:
         self._account = account
         self._client = client
         self._capabilities = capabilities
         self._recall = recall
         self._channels = channels
+        self._forget = forget
         self._reader = Reader(client, recall)
         self._writer = Writer(client, self._reader)
 
@@ -115,6 +118,7 @@ class GoogleConnector:
     def close(self) -> None:
         """Close the sockets of all threads."""
         self._client.close()
+        self._forget(self)
 
     def _remember(self, calendar: str, copy: Copy) -> Copy:
         version = copy.version()

@@ -47,7 +47,7 @@ class GoogleProvider:
         self._lock = Lock()
         self._service: Any = None
         self._accounts: dict[str, tuple[Credentials, Recall]] = {}
-        self._connectors: list[GoogleConnector] = []
+        self._connectors: set[GoogleConnector] = set()
 
     @property
     def name(self) -> str:
@@ -76,9 +76,10 @@ class GoogleProvider:
             capabilities=self._capabilities,
             recall=recall,
             channels=self._channels,
+            forget=self._forget,
         )
         with self._lock:
-            self._connectors.append(connector)
+            self._connectors.add(connector)
         return connector
 
     def examine(self, account: str) -> Sequence[Finding]:
@@ -91,7 +92,15 @@ class GoogleProvider:
             client.close()
 
     def authorize_url(self, *, redirect_uri: str, state: str, challenge: str) -> str:
-        """Where to send the user."""
+        """Where to send the user. Raises `ReauthorizeError` if users have nothing to consent to."""
+        if self._settings.client_id is None:
+            raise ReauthorizeError(
+                f"{self._name} acts through a service account; users do not consent. An "
+                "administrator delegates its scopes instead.",
+                provider=PROVIDER,
+                operation="the consent",
+                code="service-account",
+            )
         return consent.authorize_url(
             self._settings, redirect_uri=redirect_uri, state=state, challenge=challenge
         )
@@ -133,9 +142,13 @@ class GoogleProvider:
     def close(self) -> None:
         """Close all connectors."""
         with self._lock:
-            connectors, self._connectors = self._connectors, []
+            connectors = list(self._connectors)
         for connector in connectors:
             connector.close()
+
+    def _forget(self, connector: GoogleConnector) -> None:
+        with self._lock:
+            self._connectors.discard(connector)
 
     def _known(self, account: str) -> tuple[Credentials, Recall]:
         """What all connectors of an account share."""

@@ -250,3 +250,11 @@ def test_a_stored_token_that_is_still_good_is_used_as_it_is(google):
     assert other.connect(ALICE).calendars()
     assert len(sandbox.calls("oauth.token")) == before
     assert google.tokens.load("google", ALICE) == kept
+
+
+def test_users_of_a_service_account_are_not_sent_to_a_consent_page(delegated):
+    google, key = delegated
+    with pytest.raises(ReauthorizeError, match="administrator"):
+        google.provider(service_account=key).authorize_url(
+            redirect_uri="http://localhost:9", state="s", challenge="c"
+        )
