@@ -386,3 +386,10 @@ def test_known_user_ids_get_their_address() -> None:
     assert feishu.decode_attendees(items, {"ou_3": "carol@example.com"}) == (
         Attendee(person=Person(email="carol@example.com", name="Carol")),
     )
+
+
+def test_the_second_of_two_equal_wall_clocks_stays_the_second() -> None:
+    when = When(start=at("2026-11-01T01:30"), duration=HOUR, zone="America/New_York", fold=1)
+    body = feishu.encode(Event(details=Details(), when=when))
+    assert body["start_time"]["timestamp"] == "1793514600"
+    assert feishu.decode(body | {"event_id": "7c1e2f_0"}).when == when
