@@ -63,7 +63,7 @@ class Intake:
         with self._store.begin() as tx:
             if hint.id and not tx.seen_push(hint.connector, hint.id, now):
                 return
-            if hint.calendar is None:
+            if hint.calendar is None and hint.account is not None:
                 for link in links:
                     tx.put_setting(recheck_setting(link), "1")
             tx.hint([link.id for link in links], now)
@@ -80,6 +80,8 @@ class Intake:
             if hint.calendar is not None:
                 if end.calendar == hint.calendar:
                     return True
+            elif hint.account is None:
+                return True
             elif end.account in self._accounts.get((hint.connector, hint.account or ""), ()):
                 return True
         return False

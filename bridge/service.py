@@ -152,11 +152,14 @@ class Service:
                 tx.put_setting(setting, "")
 
     def _subscribe(self, link: Link, side: Side, connector: Connector) -> None:
-        if isinstance(connector, Subscribes) and self._runtime.rules(
-            self._ready[link.id].config, link
-        ).writes(side.other):
-            connector.subscribe(None)
-            connector.subscribe(link.endpoint(side).calendar)
+        """Ask for pushes; without them changes are still found by polling, only later."""
+        reads = self._runtime.rules(self._ready[link.id].config, link).writes(side.other)
+        if isinstance(connector, Subscribes) and reads:
+            try:
+                connector.subscribe(None)
+                connector.subscribe(link.endpoint(side).calendar)
+            except ConnectorError as error:
+                self._runtime.log("no pushes, only polling", link=link.name, why=error.message)
         self._subscribed[link.id, side] = self._now() + RESUBSCRIBE
 
     def _observe_calendars(

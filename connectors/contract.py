@@ -232,7 +232,8 @@ class Hint:
     """Somebody should look at a calendar. Never says what happened.
 
     `calendar` None = the list of calendars of `account` changed. `account` is the provider's own
-    id of the user, None if unknown. `id` is the push's own id, for deduplication.
+    id of the user, None if unknown. Neither = anything may have changed, for instance because a
+    connection was only now opened. `id` is the push's own id, for deduplication.
     """
 
     connector: str

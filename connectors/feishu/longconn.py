@@ -118,6 +118,8 @@ class LongConnection:
                 self._context.log("long connection ended", app=self._name, why=said["ended"])
                 return connected
             if "alive" in said:
+                if not connected:
+                    sink(Hint(connector=self._name))  # what happened before is not told again
                 connected, allowed = True, self._settings.delivery.silence * said["alive"]
             if "event" in said:
                 for hint in hints_of(self._name, said["payload"]):
