@@ -8,6 +8,10 @@
         @pytest.fixture
         def other_party(self): ...
 
+The events of the suite lie between February 2026 and March 2028; a connector that looks only so
+far from its clock needs one that stands there. Fixtures of the class are made for each case, so
+what is costly (a server, a session) is better a fixture of the module that they hand out.
+
 Cases follow the declared capabilities: what a provider says it cannot do is not asked of it, and
 what it says it can do is.
 """

@@ -4,19 +4,22 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from threading import RLock
+from time import monotonic
 
 import pytest
 
 from connectors.capabilities import Capabilities
 from connectors.contract import Context
 from connectors.pacing import FreePacer, Pacer
+from connectors.sandbox.clock import Clock
 from connectors.tokens import Token
 
 
 class Tokens:
     """A token store without durability."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
         self._tokens: dict[tuple[str, str], Token] = {}
         self._lock = RLock()
 
@@ -36,7 +39,7 @@ class Tokens:
 
     def give(self, connector: str, account: str, *, refresh: str, access: str = "") -> None:
         """As if the user had just consented; without access token it has to be fetched."""
-        now = datetime.now(UTC)
+        now = self._clock.now()
         expires = now + timedelta(hours=1) if access else now - timedelta(hours=1)
         token = Token(
             access=access,
@@ -53,15 +56,22 @@ def free(_name: str, _capabilities: Capabilities) -> Pacer:
 
 
 @pytest.fixture(scope="module")
-def tokens() -> Tokens:
-    return Tokens()
+def clock() -> Clock:
+    """A clock that starts shortly before the suite's events, whenever the tests are run."""
+    start = datetime(2026, 2, 1, tzinfo=UTC).timestamp() - monotonic()
+    return Clock(lambda: start + monotonic())
 
 
 @pytest.fixture(scope="module")
-def context(tokens: Tokens) -> Context:
-    """Real time, but nobody sleeps."""
+def tokens(clock: Clock) -> Tokens:
+    return Tokens(clock)
+
+
+@pytest.fixture(scope="module")
+def context(clock: Clock, tokens: Tokens) -> Context:
+    """The sandbox's time; nobody sleeps."""
     return Context(
-        now=lambda: datetime.now(UTC),
+        now=clock.now,
         sleep=lambda _seconds: None,
         random=lambda: 0.5,
         tokens=tokens,

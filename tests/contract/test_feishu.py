@@ -9,6 +9,7 @@ import pytest
 
 from connectors.contract import Connector, Context
 from connectors.feishu import PLUGIN
+from connectors.sandbox.clock import Clock
 from connectors.sandbox.faults import Fault
 from connectors.sandbox.feishu import FeishuSandbox, FeishuSwitches
 from connectors.sandbox.feishu.state import User
@@ -105,9 +106,9 @@ def times(when: When) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def sandbox() -> Iterator[FeishuSandbox]:
+def sandbox(clock: Clock) -> Iterator[FeishuSandbox]:
     switches = FeishuSwitches(short_pages=4, empty_pages=True)
-    with FeishuSandbox(limits=False, switches=switches) as sandbox:
+    with FeishuSandbox(clock=clock, limits=False, switches=switches) as sandbox:
         yield sandbox
 
 

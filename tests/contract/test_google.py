@@ -1,6 +1,7 @@
 """The Google connector keeps the contract, with the real client library against the sandbox."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -126,7 +127,8 @@ def google(sandbox: GoogleSandbox, context: Context) -> Iterator[Connector]:
         api_root=sandbox.url,
         token_uri=f"{sandbox.url}/token",
     )
-    provider = PLUGIN.open("google", settings, context)
+    # The client library signs its tokens by the machine's clock.
+    provider = PLUGIN.open("google", settings, replace(context, now=lambda: datetime.now(UTC)))
     yield provider.connect(ANN)
     provider.close()
 
