@@ -16,7 +16,7 @@ from connectors.errors import (
 from connectors.sandbox.faults import Fault
 from connectors.testing.builders import at, cancelled, edited, event, moved, reverted
 from mappings import merge
-from mappings.model import Attendee, Event, Key, Person
+from mappings.model import Attendee, Event, Key, Override, Person
 
 ALICE = "alice@example.com"
 KEY = sha256(b"one").hexdigest()
@@ -309,6 +309,33 @@ def test_exceptions_survive_a_move_of_their_series_whatever_google_does_to_them(
     changed = connector.update(ALICE, made, wanted)
     assert holds(changed, wanted)
     assert shown(google, connector, KEY).event == changed.event
+
+
+def test_renaming_a_series_deletes_no_exception_and_keeps_what_is_on_it(google):
+    connector = google.connect()
+    connector.create(ALICE, moved(WEEKLY, SECOND, start="2026-03-10T15:00"), KEY)
+    foreign = {"private": {"foreign": "1"}}
+    occurrence = f"{KEY}_20260309T090000Z"
+    google.sandbox.edit(ALICE, "change", ALICE, occurrence, {"extendedProperties": foreign})
+    copy = shown(google, connector, KEY)
+    before = google.mark()
+    changed = connector.update(ALICE, copy, edited(copy.event, title="Renamed"))
+    assert google.api_calls(before) == ["events.get", "events.update", "events.list"]
+    assert changed.event.overrides == copy.event.overrides
+    now = google.sandbox.edit(ALICE, "get", ALICE, occurrence)
+    assert now["extendedProperties"]["private"]["foreign"] == "1"
+
+
+def test_an_occurrence_that_the_rule_does_not_give_is_made_as_an_extra_date(google):
+    connector = google.connect()
+    loose = Key("2026-03-11T10:00:00")
+    extra = Override(
+        key=loose, details=WEEKLY.details, when=at("2026-03-11T16:00", "Europe/Berlin")
+    )
+    made = connector.create(ALICE, replace(WEEKLY, overrides=(extra,)), KEY)
+    assert made.event.rdates == (loose,)
+    assert made.event.overrides_by_key[loose].when == extra.when
+    assert shown(google, connector, KEY).event == made.event
 
 
 def test_an_exception_can_come_and_go_and_the_series_is_as_before(google):
