@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from typing import Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
@@ -9,7 +10,7 @@ from mappings.feishu import FeishuDialect
 
 _API = {"feishu": "https://open.feishu.cn", "lark": "https://open.larksuite.com"}
 _ACCOUNTS = {"feishu": "https://accounts.feishu.cn", "lark": "https://accounts.larksuite.com"}
-_LOOPBACK = ("http://127.0.0.1", "http://localhost", "http://[::1]")
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 DEFAULT_SCOPES = (
     "calendar:calendar",
@@ -101,11 +102,12 @@ class Settings(_Strict):
     def _origin(cls, value: str | None) -> str | None:
         if value is None or value in _API:
             return value
-        origin = value.rstrip("/")
-        secure = origin.startswith("https://") or origin.startswith(_LOOPBACK)
-        if not secure or origin.count("/") != 2 or "@" in origin:
+        parts = urlsplit(value.rstrip("/"))
+        secure = parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in _LOOPBACK)
+        bare = not (parts.path or parts.query or parts.fragment or "@" in parts.netloc)
+        if not (secure and bare and parts.hostname):
             raise ValueError("say feishu, lark, or an https origin without path")
-        return origin
+        return parts.geturl()
 
     @property
     def api_origin(self) -> str:

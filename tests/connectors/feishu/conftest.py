@@ -125,12 +125,27 @@ class Bench:
             close()
 
 
-@pytest.fixture
-def bench() -> Iterator[Bench]:
+@contextmanager
+def bench_of_its_own() -> Iterator[Bench]:
     with FeishuSandbox(limits=False) as sandbox:
         bench = Bench(sandbox)
+        try:
+            yield bench
+        finally:
+            bench.close()
+
+
+@pytest.fixture
+def bench() -> Iterator[Bench]:
+    with bench_of_its_own() as bench:
         yield bench
-        bench.close()
+
+
+@pytest.fixture(scope="module")
+def lasting_bench() -> Iterator[Bench]:
+    """For tests whose set-up is too slow to be made for each of them."""
+    with bench_of_its_own() as bench:
+        yield bench
 
 
 @pytest.fixture
