@@ -135,7 +135,7 @@ class EventReader:
             copy = self.copy(calendar, wire)
             if not copy.event.recurring:
                 return copy
-            known = {feishu.occurrence_id(ref, key, copy.event.when) for key in keys}
+            known = {_occurrence_id(ref, key, copy.event.when) for key in keys}
             exceptions = self._exceptions(calendar, copy, known.union(ids))
         except UnmappableError as error:
             raise RejectedError(error.detail, provider=PROVIDER, code=error.code) from error
@@ -227,6 +227,11 @@ class EventReader:
             middle = since + (until - since) / 2
             yield from self._view(calendar, since, middle)
             yield from self._view(calendar, middle, until)
+
+
+def _occurrence_id(ref: str, key: Key, series: When) -> str:
+    """The id that a key names now, even if it is from before the series became all-day."""
+    return feishu.occurrence_id(ref, Key(key[:10]) if series.all_day else key, series)
 
 
 def is_stray(event_id: str, series: When) -> bool:

@@ -102,8 +102,7 @@ class EventWriter:
             shown = replace(copy, event=main.event)
         ids = [member.id for member in copy.members if member.part != "main"]
         if ids and _schedule(copy.event) != _schedule(event):
-            shown = self._reader.fetch(calendar, copy.ref, ids=ids) or _gone(copy)
-            shown = self._without_strays(calendar, shown)
+            shown = self._without_strays(calendar, self._read_again(calendar, copy.ref, ids))
             before = shown.event
         try:
             written = self._with_exceptions(calendar, shown, before, event)
@@ -193,6 +192,13 @@ class EventWriter:
         kept = tuple(overrides[key] for key in sorted(overrides))
         result = recurrence.tidy(replace(shown.event, overrides=kept))
         return replace(shown, event=result, members=in_order(members.values()))
+
+    def _read_again(self, calendar: str, ref: str, ids: Sequence[str]) -> Copy:
+        shown = self._reader.fetch(calendar, ref, ids=ids)
+        if shown is None:
+            text = "the event was deleted meanwhile"
+            raise ConflictError(text, current=None, provider=PROVIDER)
+        return shown
 
     def _without_strays(self, calendar: str, shown: Copy) -> Copy:
         """Remove what an earlier shape of the series has left beside its occurrences."""
@@ -328,10 +334,4 @@ def _dead_key() -> ConflictError:
         current=None,
         provider=PROVIDER,
         code=_DEAD_KEY,
-    )
-
-
-def _gone(copy: Copy) -> Copy:
-    raise ConflictError(
-        f"the event {copy.ref} was deleted meanwhile", current=None, provider=PROVIDER
     )

@@ -381,6 +381,16 @@ def test_exceptions_far_from_now_are_found_by_their_keys(bench: Any, ann: Any) -
     assert fetched(connector, copy.ref).event.overrides == ()
 
 
+def test_keys_of_a_former_shape_do_no_harm(bench: Any, ann: Any) -> None:
+    connector = bench.connect(ann)
+    timed = connector.create("primary", WEEKLY, KEY)
+    days = event("Fair", "2026-03-02", rule="FREQ=WEEKLY;COUNT=10", reminders=())
+    whole = connector.create("primary", days, KEY[::-1])
+    for copy in (timed, whole):
+        keys = [SECOND, Key("2026-03-09")]
+        assert connector.fetch("primary", copy.ref, keys) == copy
+
+
 @pytest.mark.parametrize("cascade", [False, True])
 def test_deleting_a_series_leaves_no_orphans(bench: Any, ann: Any, cascade: bool) -> None:
     bench.sandbox.switch(cascade=cascade)
