@@ -6,7 +6,7 @@ Source: docs "Calendar v4", one page per call; the comments name what they leave
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from connectors.errors import RejectedError, RetryableError
+from connectors.errors import OutcomeUnknownError, RejectedError, RetryableError
 from connectors.feishu.client import CALENDAR_API, Call
 from connectors.feishu.errors import (
     ATTENDEE_GONE,
@@ -67,8 +67,9 @@ class CalendarApi:
     def page(self, calendar: str, position: Mapping[str, str], size: int) -> Wire:
         """One page of the listing of a calendar."""
         query = {"page_size": size, **_OPEN_ID, **position}
-        ids = {"calendar_id": calendar}
-        return self._session.call(Call(method="GET", path=_EVENTS, ids=ids, query=query))
+        call = Call(method="GET", path=_EVENTS, ids={"calendar_id": calendar}, query=query)
+        data = self._session.call(call)
+        return {**data, "items": _events(data, call.operation)}
 
     def event(self, calendar: str, event_id: str, *, attendees: bool) -> Wire | None:
         """One event, None if there is none; a deleted one has status `cancelled`."""
@@ -80,7 +81,7 @@ class CalendarApi:
             query={**_OPEN_ID, **query},
         )
         try:
-            event: Wire = self._session.call(call)["event"]
+            event = _event(self._session.call(call), call)
         except RejectedError as error:
             if error.code == _DELETED:
                 return {"event_id": event_id, "status": "cancelled"}
@@ -115,7 +116,7 @@ class CalendarApi:
             ids={"calendar_id": calendar},
             query={"start_time": since, "end_time": until, **_OPEN_ID},
         )
-        return list(self._session.call(call).get("items") or ())
+        return _events(self._session.call(call), call.operation)
 
     def _paged(self, path: str, ids: Mapping[str, str], query: Mapping[str, Any]) -> Iterator[Wire]:
         position: dict[str, str] = {}
@@ -140,8 +141,7 @@ class CalendarApi:
             body={**body, "need_notification": False},
             writes=True,
         )
-        event: Wire = self._session.call(call)["event"]
-        return event
+        return _event(self._session.call(call), call)
 
     def patch(self, calendar: str, event_id: str, body: Wire) -> Wire:
         """Change what the body names, of an event or of one occurrence."""
@@ -153,8 +153,7 @@ class CalendarApi:
             body={**body, "need_notification": False},
             writes=True,
         )
-        event: Wire = self._session.call(call)["event"]
-        return event
+        return _event(self._session.call(call), call)
 
     def delete(self, calendar: str, event_id: str) -> None:
         """Delete an event or remove one occurrence. Gone already = done."""
@@ -216,6 +215,23 @@ def _subscription(calendar: str | None, verb: str) -> Call:
     if calendar is None:
         return Call(method="POST", path=f"{_CALENDARS}/{verb}")
     return Call(method="POST", path=f"{_EVENTS}/{verb}", ids={"calendar_id": calendar})
+
+
+def _event(data: Wire, call: Call) -> Wire:
+    """The event in an answer. Without one nobody knows what Feishu did."""
+    event = data.get("event")
+    if isinstance(event, Mapping) and event.get("event_id"):
+        return event
+    kind = OutcomeUnknownError if call.writes else RetryableError
+    raise kind("the answer shows no event", provider=PROVIDER, operation=call.operation)
+
+
+def _events(data: Wire, operation: str) -> list[Wire]:
+    """The events of a page; one without id could not even be named, so the page is broken."""
+    items = data.get("items") or []
+    if isinstance(items, list) and all(isinstance(i, Mapping) and i.get("event_id") for i in items):
+        return items
+    raise RetryableError("the page cannot be read", provider=PROVIDER, operation=operation)
 
 
 def _onward(data: Wire, before: str | None, operation: str) -> str:

@@ -192,11 +192,16 @@ def _particulars(reply: Reply) -> str:
         return ""
     fields = [
         f"{item.get('field')}: {item.get('description')}"
-        for item in error.get("field_violations") or ()
+        for item in _objects(error.get("field_violations"))
     ]
-    scopes = [str(item.get("subject")) for item in error.get("permission_violations") or ()]
+    scopes = [str(item.get("subject")) for item in _objects(error.get("permission_violations"))]
     named = "; ".join(fields + scopes)
     return f" [{named[:300]}]" if named else ""
+
+
+def _objects(value: Any) -> list[Mapping[str, Any]]:
+    items = value if isinstance(value, list) else []
+    return [item for item in items if isinstance(item, Mapping)]
 
 
 def _seconds(text: str | None, *, default: float) -> float:

@@ -100,7 +100,7 @@ class Lister:
         position, used = start, set(start.values())
         while True:
             data = self._page(calendar, position)
-            items = list(data.get("items") or ())
+            items = list(data["items"])
             page_token, sync_token = data.get("page_token"), data.get("sync_token")
             if not data.get("has_more"):
                 if not sync_token:

@@ -130,7 +130,7 @@ class FeishuProvider:
         info = session.call(Call(method="GET", path=path))
         email = info.get("email") or info.get("enterprise_email")
         return Identity(
-            id=str(info["open_id"]),
+            id=str(info.get("open_id") or ""),
             email=str(email).lower() if email else None,
             name=str(info.get("name") or ""),
         )

@@ -280,6 +280,8 @@ def test_unknown_fields_and_values_do_no_harm(bench: Any, ann: Any, single: Any)
         Fault(EVENTS, "status", skip=1, status=500, body={"code": 190003, "msg": "internal"}),
         Fault(EVENTS, "status", skip=1, status=429, body={"code": 190010, "msg": "busy"}),
         Fault(EVENTS, "status", skip=1, status=200, body=[1, 2]),
+        Fault(EVENTS, "status", skip=1, status=500, body={"code": "x", "error": {
+            "field_violations": [7], "permission_violations": "none"}}),
         Fault(EVENTS, "status", skip=1, status=200, body="not json", headers={
             "Content-Type": "application/json"}),
     ],
@@ -405,3 +407,11 @@ def test_primary_is_looked_up_once(bench: Any, ann: Any) -> None:
     assert {call.path.split("/")[5] for call in bench.sandbox.calls("events.list")} == {
         ann.primary.replace("@", "%40")
     }
+
+
+@pytest.mark.parametrize("items", [[{"summary": "nameless"}], ["text"], {"event_id": "x"}, 7])
+def test_a_page_whose_events_have_no_names_is_broken(bench: Any, ann: Any, items: Any) -> None:
+    page = {"code": 0, "msg": "", "data": {"has_more": False, "sync_token": "s", "items": items}}
+    bench.sandbox.faults.add(Fault(EVENTS, "status", status=200, body=page, times=0))
+    with pytest.raises(RetryableError, match="cannot be read"):
+        listed(bench.connect(ann))
