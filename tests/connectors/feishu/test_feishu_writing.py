@@ -128,6 +128,7 @@ def test_colleagues_are_invited_as_users_and_others_by_address_once(
     assert [item["summary"] for item in alive(bench, bob)] == ["Kick-off"]
     assert connector.create("primary", wanted, KEY).ref == copy.ref
     assert bench.count("attendees.create") == 1
+    assert {mail["to"] for mail in bench.sandbox.mails} == {"guest@example.org"}
     fewer = edited(wanted, attendees=named("bob@example.com"))
     changed = connector.update("primary", copy, fewer)
     assert "guest@example.org" not in {
