@@ -365,10 +365,11 @@ def _settled(result: _Result) -> Unit | None:
     if row is None:
         return None
     for side, answer in result.answers.items():
-        row = row.with_copy(side, answer)
-        if answer is None:
+        if answer is not None:
+            row = row.with_copy(side, answer)
+        else:
             # Providers remember the keys of the dead: what stands here next needs another one.
-            row = replace(row, generation=row.generation + 1)
+            row = replace(row.without(side), generation=row.generation + 1)
     state = UnitState.LIVE if row.a or row.b else UnitState.DONE
     return replace(row, state=state, error="", error_code="", attempts=0, retry_at=None)
 

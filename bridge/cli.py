@@ -91,10 +91,11 @@ def main() -> None:
     """Entry point of the console script."""
     # Zone data comes from the pinned package, not from whatever the machine has.
     os.environ.setdefault("PYTHONTZPATH", "")
-    sys.exit(_main(sys.argv[1:]))
+    sys.exit(run(sys.argv[1:]))
 
 
-def _main(arguments: list[str]) -> int:
+def run(arguments: list[str]) -> int:
+    """Run one command; returns its exit code instead of leaving the process."""
     try:
         result = cli.main(args=arguments, prog_name="calbridge", standalone_mode=False)
     except ConfigError as error:

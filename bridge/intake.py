@@ -80,9 +80,9 @@ class Intake:
             if hint.calendar is not None:
                 if end.calendar == hint.calendar:
                     return True
-            elif hint.account is None:
-                return True
-            elif end.account in self._accounts.get((hint.connector, hint.account or ""), ()):
+            elif hint.account is None or end.account in self._accounts.get(
+                (hint.connector, hint.account or ""), ()
+            ):
                 return True
         return False
 

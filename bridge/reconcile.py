@@ -101,8 +101,14 @@ class Decision:
 
 def decide(unit: Unit, seen: Mapping[Side, Seen], rules: Rules) -> Decision:
     """The next step of one unit, given what the sides showed in this pass."""
-    # That something is gone is news only where we believed it to be.
-    gone = tuple(side for side in Side if seen.get(side) is GONE and unit.copy(side))
+    # That something is gone is news only where we believed it to be; a ref without a shadow is
+    # half a creation, whose other half has to go too.
+    gone = tuple(
+        side
+        for side in Side
+        if seen.get(side) is GONE
+        and (unit.copy(side) or (unit.ref(side) and unit.copy(side.other)))
+    )
     if gone:
         return _decide_gone(unit, seen, gone, rules)
     now = {side: _now(unit, seen, side) for side in Side}

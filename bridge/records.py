@@ -111,9 +111,15 @@ class Unit:
         """The unit's name on that side."""
         return self.ref_a if side is Side.A else self.ref_b
 
+    def without(self, side: Side) -> "Unit":
+        """The same unit after we took it away from that side: nothing of it stands there now,
+        so that the provider's own word of our deletion is no news."""
+        gone = self.with_copy(side, None)
+        return replace(gone, ref_a=None) if side is Side.A else replace(gone, ref_b=None)
+
     def with_copy(self, side: Side, copy: Copy | None) -> "Unit":
-        """The same unit with another shadow on that side. Without one the ref stays, so that a
-        late word about the dead still finds the row."""
+        """The same unit with another shadow on that side. Without one the ref stays: somebody
+        else's deletion, or a write whose first half is all we know of."""
         if side is Side.A:
             return replace(self, a=copy, ref_a=copy.ref if copy else self.ref_a)
         return replace(self, b=copy, ref_b=copy.ref if copy else self.ref_b)

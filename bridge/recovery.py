@@ -52,7 +52,7 @@ def _settle(link: Link, unit: Unit, intent: Intent, connector: Connector) -> Uni
     if now is None:
         if intent.op is not Op.DELETE:
             return unit  # its disappearance is news for the next reading
-        gone = replace(unit.with_copy(intent.side, None), generation=unit.generation + 1)
+        gone = replace(unit.without(intent.side), generation=unit.generation + 1)
         return gone if gone.a or gone.b else replace(gone, state=UnitState.DONE)
     if intent.op is Op.DELETE or intent.desired is None:
         return unit

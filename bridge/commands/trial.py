@@ -5,7 +5,7 @@ import signal
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -169,6 +169,7 @@ def _tell(runtime: Runtime, trial: Trial, say: Any) -> Story:
     service.start()
     try:
         trial.webhook(service.address)
+        _until(trial.listening)
         service.wait_idle(PATIENCE)
         edits = _watch(trial.edits(), say)
         service.wait_idle(PATIENCE)
@@ -188,6 +189,14 @@ def _tell(runtime: Runtime, trial: Trial, say: Any) -> Story:
     return Story(backfilled, again, edits, comparisons, trial.mails(), events)
 
 
+def _until(true: Callable[[], bool]) -> bool:
+    """Wait for something to become true; False if that takes too long."""
+    started = time.monotonic()
+    while not (done := true()) and time.monotonic() - started < PATIENCE:
+        time.sleep(0.02)
+    return done
+
+
 def _watch(edits: Sequence[Edit], say: Any) -> list[dict[str, Any]]:
     """Let every link's edits happen one after the other, all links at the same time."""
     told: list[dict[str, Any]] = []
@@ -197,8 +206,7 @@ def _watch(edits: Sequence[Edit], say: Any) -> list[dict[str, Any]]:
         for edit in (item for item in edits if item.link == link):
             started = time.monotonic()
             edit.act()
-            while not (arrived := edit.arrived()) and time.monotonic() - started < PATIENCE:
-                time.sleep(0.02)
+            arrived = _until(edit.arrived)
             seconds = round(time.monotonic() - started, 2) if arrived else None
             with lock:
                 told.append({"what": edit.what, "link": link, "by": edit.by, "seconds": seconds})

@@ -73,9 +73,7 @@ class Pair:
         return rules(config, limits, self.now)
 
     def differences(self) -> list[object]:
-        result = verify(
-            self.link, self._rules(), self.connectors(), self.store, self.now
-        )
+        result = verify(self.link, self._rules(), self.connectors(), self.store, self.now)
         return list(result.differences)
 
     def titles(self) -> list[str]:
@@ -87,14 +85,13 @@ def pair(store: Store) -> Pair:
     here, there = MemoryWorld(), MemoryWorld()
     a = here.add_calendar("ann", "a")
     b = there.add_calendar("ann", "b")
-    ends = Endpoint(connector="hub", account="ann", calendar="a"), Endpoint(
-        connector="other", account="ann", calendar="b"
+    ends = (
+        Endpoint(connector="hub", account="ann", calendar="a"),
+        Endpoint(connector="other", account="ann", calendar="b"),
     )
     uid = identity.link_uid(("hub", "ann", "a"), ("other", "ann", "b"))
     with store.begin() as tx:
-        link = tx.put_link(
-            Link(id=0, uid=uid, name="ann/other", user="ann", a=ends[0], b=ends[1])
-        )
+        link = tx.put_link(Link(id=0, uid=uid, name="ann/other", user="ann", a=ends[0], b=ends[1]))
     return Pair(store, here, there, a, b, link)
 
 
@@ -351,3 +348,18 @@ def test_small_guards_are_obeyed_exactly(pair: Pair) -> None:
     for ref in refs[1:]:
         pair.a.person_deletes(ref)
     assert pair.run().held
+
+
+def test_half_a_creation_is_taken_back_when_its_source_is_gone(pair: Pair) -> None:
+    ref = pair.a.person_puts(event("Lunch", "2026-03-03T12:00"))
+    pair.there.after = once("create", Crash())
+    with pytest.raises(Crash):
+        pair.run()
+    assert len(pair.b.refs()) == 1
+    pair.a.person_deletes(ref)
+    pair.run(full=True)
+    assert pair.b.refs() == []
+
+
+class Crash(BaseException):
+    """The process dies here."""

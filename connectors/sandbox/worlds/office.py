@@ -34,31 +34,29 @@ def office(seed: int = 0) -> Trial:
     google = GoogleSandbox(clock=clock, seed=seed)
     for sandbox in (feishu, lark, google):
         sandbox.start()
-    monday = _monday(clock)
-    people = {
-        name: feishu.add_user(name.title(), _mail(name)) for name in ("alice", "bob", "carol")
-    }
-    dana = lark.add_user("Dana", _mail("dana"))
-    colleague = lark.add_user("Emil", _mail("emil"))
+    monday = monday_of(clock)
+    people = {name: feishu.add_user(name.title(), mail(name)) for name in ("alice", "bob", "carol")}
+    dana = lark.add_user("Dana", mail("dana"))
+    colleague = lark.add_user("Emil", mail("emil"))
     for name in (*people, "dana"):
-        google.add_user(_mail(name), zone="Asia/Shanghai" if name != "dana" else "Europe/Berlin")
+        google.add_user(mail(name), zone="Asia/Shanghai" if name != "dana" else "Europe/Berlin")
     feishu.add_room("omm_everest", "Everest 8F")
     lark.add_room("omm_alps", "Alps 2F")
     for number, (name, user) in enumerate(people.items()):
         others = [{"type": "user", "user_id": p.open_id} for n, p in people.items() if n != name]
         dice = random.Random(seed * 1000 + number)
         for item in seeds(dice, monday, others, "omm_everest"):
-            _plant(feishu, user.primary, item)
+            plant(feishu, user.primary, item)
     others = [{"type": "user", "user_id": colleague.open_id}]
     for item in seeds(random.Random(seed * 1000 + 9), monday, others, "omm_alps"):
-        _plant(lark, dana.primary, item)
+        plant(lark, dana.primary, item)
     for sandbox, user in ((feishu, people["alice"]), (lark, dana)):
-        _plant(sandbox, user.primary, Seed(_weekly(monday)))
+        plant(sandbox, user.primary, Seed(weekly(monday)))
     feishu.share(feishu.world.calendars[people["carol"].primary], feishu.app.bot, "reader")
     config = _config(feishu, lark, google, people["carol"].primary)
     offices = (
-        Office("alice/google", "long connection", feishu, people["alice"], google, _mail("alice")),
-        Office("dana/google-oauth", "webhook", lark, dana, google, _mail("dana")),
+        Office("alice/google", "long connection", feishu, people["alice"], google, mail("alice")),
+        Office("dana/google-oauth", "webhook", lark, dana, google, mail("dana")),
     )
     return Trial(
         sandboxes={"feishu": feishu, "lark": lark, "google": google},
@@ -66,26 +64,31 @@ def office(seed: int = 0) -> Trial:
         consents=_consents(feishu, people, lark, dana, google),
         edits=lambda: live_edits(offices, monday),
         webhook=_webhook(lark),
+        listening=lambda: feishu.longconn.count() > 0,
     ).start()
 
 
-def _mail(name: str) -> str:
+def mail(name: str) -> str:
+    """Somebody's address, the same everywhere."""
     return ADDRESS.format(name=name)
 
 
-def _monday(clock: Clock) -> date:
+def monday_of(clock: Clock) -> date:
+    """The Monday of the current week."""
     today = datetime.fromtimestamp(clock.time(), UTC).date()
     return today - timedelta(days=today.weekday())
 
 
-def _weekly(monday: date) -> Json:
+def weekly(monday: date) -> Json:
+    """The series that the live edits work on."""
     return timed(
         SERIES, monday - timedelta(weeks=2), 10, 0, 30, "Europe/Berlin",
         recurrence="FREQ=WEEKLY;BYDAY=MO",
     )  # fmt: skip
 
 
-def _plant(sandbox: FeishuSandbox, calendar: str, seed: Seed) -> None:
+def plant(sandbox: FeishuSandbox, calendar: str, seed: Seed) -> None:
+    """Put an event with its exceptions into a calendar, without push and mail."""
     event_id = sandbox.seed_event(calendar, seed.body, seed.attendees)
     touched = {*seed.moves, *seed.renames, *seed.cancels}
     if not touched:
@@ -128,9 +131,9 @@ def _config(
            "auth_uri": f"{google.url}/o/oauth2/auth"}  # fmt: skip
     return {
         "connectors": {
-            "feishu": _app(feishu, {"mode": "long-connection"}),
-            "feishu-bot": {**_app(feishu, {"mode": "none"}), "identity": "tenant"},
-            "lark": _app(
+            "feishu": app_section(feishu, {"mode": "long-connection"}),
+            "feishu-bot": {**app_section(feishu, {"mode": "none"}), "identity": "tenant"},
+            "lark": app_section(
                 lark,
                 {"mode": "webhook", "encrypt_key": ENCRYPT_KEY,
                  "verification_token": VERIFICATION_TOKEN},
@@ -147,15 +150,16 @@ def _config(
             "alice": _user("feishu", "alice", "google"),
             "bob": _user("feishu", "bob", "google"),
             "carol": {
-                "feishu-bot": {"account": _mail("carol"), "calendar": carol},
-                "links": [{"to": "google", "account": _mail("carol"), "content": "title"}],
+                "feishu-bot": {"account": mail("carol"), "calendar": carol},
+                "links": [{"to": "google", "account": mail("carol"), "content": "title"}],
             },
             "dana": _user("lark", "dana", "google-oauth"),
         },
     }  # fmt: skip
 
 
-def _app(sandbox: FeishuSandbox, delivery: dict[str, str]) -> dict[str, Any]:
+def app_section(sandbox: FeishuSandbox, delivery: dict[str, str]) -> dict[str, Any]:
+    """The config of a connector for a sandbox's app."""
     return {
         "type": "feishu",
         "domain": sandbox.url,
@@ -168,8 +172,8 @@ def _app(sandbox: FeishuSandbox, delivery: dict[str, str]) -> dict[str, Any]:
 
 def _user(hub: str, name: str, target: str) -> dict[str, Any]:
     return {
-        hub: {"account": _mail(name)},
-        "links": [{"to": target, "account": _mail(name)}],
+        hub: {"account": mail(name)},
+        "links": [{"to": target, "account": mail(name)}],
     }
 
 
@@ -180,13 +184,13 @@ def _consents(
         return lambda: sandbox.sign_in(user)
 
     def at_google() -> None:
-        google.oauth.signed_in = _mail("dana")
+        google.oauth.signed_in = mail("dana")
 
     return (
-        Consent("feishu", _mail("alice"), at_feishu(feishu, people["alice"])),
-        Consent("feishu", _mail("bob"), at_feishu(feishu, people["bob"])),
-        Consent("lark", _mail("dana"), at_feishu(lark, dana)),
-        Consent("google-oauth", _mail("dana"), at_google),
+        Consent("feishu", mail("alice"), at_feishu(feishu, people["alice"])),
+        Consent("feishu", mail("bob"), at_feishu(feishu, people["bob"])),
+        Consent("lark", mail("dana"), at_feishu(lark, dana)),
+        Consent("google-oauth", mail("dana"), at_google),
     )
 
 

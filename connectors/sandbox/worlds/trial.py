@@ -38,7 +38,8 @@ class Trial:
     """Running sandboxes with a complete config for them.
 
     `config` is the content of a config file without `database` and `secret_key`. `webhook` is
-    told where the bridge listens, once that is known.
+    told where the bridge listens, once that is known; `listening` says whether every connection
+    that carries pushes is open.
     """
 
     sandboxes: Mapping[str, Sandbox]
@@ -46,6 +47,7 @@ class Trial:
     consents: Sequence[Consent] = ()
     edits: Callable[[], Sequence[Edit]] = lambda: ()
     webhook: Callable[[str], None] = lambda _address: None
+    listening: Callable[[], bool] = lambda: True
     control: "ControlHub | None" = field(default=None)
 
     def start(self) -> "Trial":
