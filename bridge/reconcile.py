@@ -10,8 +10,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import Enum
 
-from mappings.projection import project
-
 from bridge.records import Op, Side, Unit, UnitState
 from connectors.contract import Copy
 from mappings import merge, recurrence
@@ -20,6 +18,7 @@ from mappings.merge import Change, Path
 from mappings.model import Event, Loss
 from mappings.policy import AttendeePolicy, Content, Direction, EditVersusDelete, Policy
 from mappings.policy import Conflict as ConflictPolicy
+from mappings.projection import project
 
 
 class Missing(Enum):

@@ -86,19 +86,25 @@ class TokenTransport:
             answer = self._request(url, method=method, **options)
         except FAILURES as error:
             raise of_unreachable(operation, str(error) or type(error).__name__) from error
-        if answer.status == 429:
-            raise RateLimitedError(
-                "Google's token endpoint asks for patience.",
-                after=_TOKEN_PAUSE,
-                provider=PROVIDER,
-                operation=operation,
-                code="429",
-            )
-        if answer.status == 408 or answer.status >= 500:
-            raise RetryableError(
-                f"Google's token endpoint failed ({answer.status}). It is tried again.",
-                provider=PROVIDER,
-                operation=operation,
-                code=str(answer.status),
-            )
+        check_token_answer(answer.status)
         return answer
+
+
+def check_token_answer(status: int) -> None:
+    """Raise what the token endpoint's HTTP status means, if it is a passing fault."""
+    operation = "the token request"
+    if status == 429:
+        raise RateLimitedError(
+            "Google's token endpoint asks for patience.",
+            after=_TOKEN_PAUSE,
+            provider=PROVIDER,
+            operation=operation,
+            code="429",
+        )
+    if status == 408 or status >= 500:
+        raise RetryableError(
+            f"Google's token endpoint failed ({status}). It is tried again.",
+            provider=PROVIDER,
+            operation=operation,
+            code=str(status),
+        )

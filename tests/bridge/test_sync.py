@@ -41,7 +41,7 @@ class Pair:
     def run(self, kind: RunKind = RunKind.SYNC, **options: bool) -> Outcome:
         return self._pass(**options).run(kind)
 
-    def plan(self):  # noqa: ANN201
+    def plan(self):
         return self._pass().plan()
 
     def _pass(self, **options: bool) -> LinkPass:
@@ -53,13 +53,13 @@ class Pair:
         )
         return LinkPass(link, self._rules(), connectors, around, **options)
 
-    def connectors(self):  # noqa: ANN201
+    def connectors(self):
         return {
             Side.A: MemoryProvider("hub", self.here).connect("ann"),
             Side.B: MemoryProvider("other", self.there).connect("ann"),
         }
 
-    def _rules(self):  # noqa: ANN202
+    def _rules(self):
         config = LinkConfig(
             name="ann/other",
             user="ann",
@@ -223,7 +223,7 @@ class Listing:
         hidden = self._hidden
 
         class Short(type(real)):  # type: ignore[misc]
-            def changes(self, calendar, cursor):  # noqa: ANN001, ANN202
+            def changes(self, calendar, cursor):
                 for page in real.changes(calendar, cursor):
                     kept = tuple(c for c in page.changes if c.ref not in hidden)
                     yield replace(page, changes=kept)

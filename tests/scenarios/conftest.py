@@ -1,10 +1,13 @@
 """Whole stories over the wire: the real bridge, the real SDKs, the sandboxes, real sockets."""
 
 import json
+import logging
 import multiprocessing
+import time
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
@@ -13,23 +16,40 @@ import pytest
 
 from bridge import config as config_file
 from bridge.commands.trial import consent_all, write_config
-from bridge.records import RunKind
-from bridge.runtime import ReadyLink, Runtime
+from bridge.records import Link, RunKind, Unit, UnitState
+from bridge.runtime import ReadyLink, Runtime, System
+from bridge.service import Service
 from bridge.sync import Outcome
 from bridge.verify import Comparison, verify
+from connectors.sandbox.faults import Fault
 from connectors.sandbox.feishu import FeishuSandbox
 from connectors.sandbox.google import GoogleSandbox
+from connectors.sandbox.http import Request, Response
 from connectors.sandbox.worlds import WORLDS, Trial
 
 ALICE = "alice@office.example"
+ENCRYPT_KEY = "scenario-encrypt-key"
+VERIFICATION_TOKEN = "scenario-verification-token"
+OF_TOKENS = ("oauth.token", "auth.tenant_token", "oauth.authorize", "authen.user_info")
+
+
+def _count(calls: list[Any], operations: tuple[str, ...]) -> int:
+    if operations:
+        return sum(call.operation in operations for call in calls)
+    return sum(call.operation not in OF_TOKENS for call in calls)
 
 
 @dataclass
 class Desk:
-    """The world `desk` with a config file for it, Alice's consent already given."""
+    """The world `desk` with a config file for it, Alice's consent already given.
+
+    The bridge lives by the sandboxes' clock. Its naps are short; `naps` is how long they were
+    meant to be.
+    """
 
     trial: Trial
     path: Path
+    naps: list[float] = field(default_factory=list)
 
     @property
     def feishu(self) -> FeishuSandbox:
@@ -53,12 +73,98 @@ class Desk:
         return str(self.alice.user.primary)
 
     def runtime(self) -> Runtime:
-        return Runtime(config_file.load(self.path))
+        system = System(now=self.feishu.clock.now, sleep=self._nap, random=lambda: 0.5)
+        return Runtime(config_file.load(self.path), system)
 
-    def run(self, kind: RunKind = RunKind.SYNC, *, full: bool = False) -> Outcome:
+    def _nap(self, seconds: float) -> None:
+        self.naps.append(seconds)
+        time.sleep(min(seconds, 0.005))
+
+    @contextmanager
+    def serving(self) -> Iterator[Service]:
+        """The service, at work and idle for the first time."""
+        with self.runtime() as runtime:
+            service = Service(runtime)
+            service.start()
+            try:
+                assert service.wait_idle(30)
+                yield service
+            finally:
+                service.stop()
+
+    def consent(self) -> None:
+        """Alice agrees (again)."""
+        with self.runtime() as runtime:
+            consent_all(self.trial, runtime)
+
+    def weather(self, sandbox: str, match: str, action: Any, **more: Any) -> None:
+        """From now on requests that match fare like this, for ever unless `times` is given."""
+        fault = Fault(match=match, action=action, **{"times": 0, **more})
+        self.trial.sandboxes[sandbox].faults.add(fault)
+
+    def spoil(self, sandbox: str, match: str, change: Callable[[Any], None], **more: Any) -> None:
+        """Let `change` have its way with the JSON of every answer to requests that match."""
+
+        def rewrite(_name: str, _request: Request, response: Response) -> Response:
+            body = json.loads(response.body)
+            if response.status == 200:
+                change(body)
+            response.body = json.dumps(body).encode()
+            return response
+
+        self.trial.sandboxes[sandbox].rewrite = rewrite  # type: ignore[method-assign]
+        self.weather(sandbox, match, "rewrite", **more)
+
+    def clear(self) -> None:
+        """Fair weather again."""
+        for sandbox in self.trial.sandboxes.values():
+            sandbox.faults.clear()
+
+    def until(self, true: Callable[[], Any], patience: float = 20.0) -> Any:
+        """What `true` answers as soon as it is true, or in the end."""
+        deadline = time.monotonic() + patience
+        while not (found := true()) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        return found
+
+    def google_calls(self, *operations: str, since: int = 0) -> int:
+        """How many such calls reached Google; without names all but those for tokens."""
+        return _count(self.google.calls(since=since), operations)
+
+    def feishu_calls(self, *operations: str, since: int = 0) -> int:
+        """The same at Feishu."""
+        return _count(self.feishu.calls(since=since), operations)
+
+    def stored(self) -> dict[str, Any]:
+        """Everything that stands at Google, by id."""
+        return {item["id"]: item for item in self.google.events(ALICE)}
+
+    def at_google(self, title: str) -> Any:
+        """The single event or master of that title at Google, None if there is not exactly one."""
+        found = [
+            item
+            for item in self.google.events(ALICE)
+            if item.get("summary") == title and "recurringEventId" not in item
+        ]
+        return found[0] if len(found) == 1 else None
+
+    def run(
+        self, kind: RunKind = RunKind.SYNC, *, full: bool = False, approved: bool = False
+    ) -> Outcome:
         """One pass in this process."""
         with self.runtime() as runtime:
-            return runtime.link_pass(self._ready(runtime), full=full).run(kind)
+            one = runtime.link_pass(self._ready(runtime), full=full, approved=approved)
+            return one.run(kind)
+
+    def link(self) -> Link:
+        """The link's row."""
+        with self.runtime() as runtime:
+            return runtime.store.links()[0]
+
+    def units(self, state: UnitState | None = None) -> list[Unit]:
+        """The link's units."""
+        with self.runtime() as runtime:
+            return list(runtime.store.units(runtime.store.links()[0].id, state=state))
 
     def verify(self) -> Comparison:
         with self.runtime() as runtime:
@@ -74,12 +180,40 @@ class Desk:
     def _ready(self, runtime: Runtime) -> ReadyLink:
         return runtime.ready(runtime.select())[0]
 
+    def secrets(self) -> set[str]:
+        """Everything that nobody may ever read in a log, on a screen or in the database."""
+        import yaml
+
+        content = yaml.safe_load(self.path.read_text())
+        key_file = content["connectors"]["google"]["service_account"]
+        return {
+            ENCRYPT_KEY,
+            VERIFICATION_TOKEN,
+            content["secret_key"],
+            self.feishu.app.secret,
+            *self.feishu.desk.access,
+            *self.feishu.desk.refresh,
+            *self.google.oauth.access,
+            key_file["private_key"],
+            *key_file["private_key"].splitlines()[1:-1],
+        }
+
     def titles(self) -> list[str]:
         """The titles at Google of all singles and masters, sorted; a double shows twice."""
         return sorted(
             item.get("summary", "")
             for item in self.google.events(ALICE)
             if "recurringEventId" not in item
+        )
+
+    def find(self, title: str) -> str:
+        """The id of the single event or master of that title at Feishu."""
+        return str(
+            next(
+                item["event_id"]
+                for item in self.alice.events(self.primary)
+                if item.get("summary") == title and item["event_id"].endswith("_0")
+            )
         )
 
     def source_titles(self) -> list[str]:
@@ -89,6 +223,28 @@ class Desk:
             for item in self.alice.events(self.primary)
             if item["event_id"].endswith("_0") and item["status"] != "cancelled"
         )
+
+    def connector(self, name: str, **settings: Any) -> None:
+        """Change settings of a connector in the config file."""
+        import yaml
+
+        connectors = yaml.safe_load(self.path.read_text())["connectors"]
+        connectors[name] |= settings
+        self.configure(connectors=connectors)
+
+    def by_webhook(self) -> None:
+        """Pushes are to come by webhook; `point` tells Feishu where to."""
+        keys = {"encrypt_key": ENCRYPT_KEY, "verification_token": VERIFICATION_TOKEN}
+        self.connector("feishu", delivery={"mode": "webhook", **keys})
+
+    def point(self, service: Service) -> None:
+        """Feishu's webhook points at the service."""
+        url = f"{service.address}/hooks/feishu"
+        self.feishu.delivery.use("webhook", url, ENCRYPT_KEY, VERIFICATION_TOKEN)
+
+    def silent(self) -> None:
+        """Nobody is told anything: changes are found by asking."""
+        self.connector("feishu", delivery={"mode": "none"})
 
     def configure(self, **sections: Any) -> None:
         """Change sections of the config file."""
@@ -108,8 +264,9 @@ def _quiet_sdks() -> Iterator[None]:
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Iterator[Desk]:
-    """A fresh desk."""
+def desk(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> Iterator[Desk]:
+    """A fresh desk. Whatever happens at it: nobody got a mail, and no log tells a secret."""
+    caplog.set_level(logging.DEBUG)
     trial = WORLDS["desk"](7)
     try:
         path = tmp_path / "config.yaml"
@@ -118,6 +275,9 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
         with made.runtime() as runtime:
             consent_all(trial, runtime)
         yield made
+        assert trial.mails() == 0
+        told = "\n".join(record.getMessage() for record in caplog.get_records("call"))
+        assert [secret for secret in made.secrets() if secret in told] == []
     finally:
         trial.stop()
 

@@ -79,7 +79,7 @@ def test_fifty_kills_leave_no_double_and_lose_nothing(
             hand.edit()
         moment = calls(desk) + dice.randrange(1, 25)
         process = spawn(command, "--config", str(desk.path))
-        deadline = time.monotonic() + 4
+        deadline = time.monotonic() + 2
         while process.is_alive() and calls(desk) < moment and time.monotonic() < deadline:
             time.sleep(0.002)
         time.sleep(dice.random() * 0.02)

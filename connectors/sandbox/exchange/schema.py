@@ -19,7 +19,7 @@ from connectors.sandbox.exchange.soap import Element, line_of, local, prefixed
 _LEAVES = {"text": "string", "boolean": "boolean", "integer": "int", "instant": "dateTime"}
 
 
-class _Violation(Exception):
+class _ViolationError(Exception):
     def __init__(self, element: Element, message: str) -> None:
         super().__init__(message)
         self.line = line_of(element)
@@ -40,15 +40,15 @@ class _Rule:
         self._check_marks(element)
         if self.children is None:
             if len(element):
-                raise _Violation(element, f"The element '{local(element)}' cannot contain "
+                raise _ViolationError(element, f"The element '{local(element)}' cannot contain "
                                           "child elements.")  # fmt: skip
             if not _fits(self.text or "", element.text or ""):
-                raise _Violation(element, f"The '{local(element)}' element is invalid - the value "
+                raise _ViolationError(element, f"The '{local(element)}' element is invalid - the value "
                                           "is invalid according to its datatype.")  # fmt: skip
             return
         row = "".join(f"<{prefixed(child)}>" for child in element)
         if self.children.fullmatch(row) is None:
-            raise _Violation(element, f"The element '{local(element)}' has invalid or incomplete "
+            raise _ViolationError(element, f"The element '{local(element)}' has invalid or incomplete "
                                       f"content: {row or 'nothing'}.")  # fmt: skip
 
     def _check_marks(self, element: Element) -> None:
@@ -56,13 +56,13 @@ class _Rule:
             if name.startswith("{"):
                 continue
             if name not in self.marks:
-                raise _Violation(element, f"The '{name}' attribute is not declared.")
+                raise _ViolationError(element, f"The '{name}' attribute is not declared.")
             choices = self.marks[name]
             if choices and not _fits(choices, value):
-                raise _Violation(element, f"The '{name}' attribute is invalid - the value "
+                raise _ViolationError(element, f"The '{name}' attribute is invalid - the value "
                                           f"'{value}' is invalid according to its datatype.")  # fmt: skip
         if missing := self.required - set(element.attrib):
-            raise _Violation(element, f"The required attribute '{min(missing)}' is missing.")
+            raise _ViolationError(element, f"The required attribute '{min(missing)}' is missing.")
 
 
 def check(operation: Element) -> None:
@@ -73,7 +73,7 @@ def check(operation: Element) -> None:
         raise EwsFault("ErrorInvalidRequest", "The request is invalid.")
     try:
         _check(operation, rules)
-    except _Violation as violation:
+    except _ViolationError as violation:
         raise EwsFault(
             "ErrorSchemaValidation",
             f"The request failed schema validation: {violation}",
@@ -86,7 +86,7 @@ def check(operation: Element) -> None:
 def _check(element: Element, rules: dict[str, "_Rule"]) -> None:
     rule = rules.get(prefixed(element))
     if rule is None:
-        raise _Violation(element, f"The element '{prefixed(element)}' is not declared.")
+        raise _ViolationError(element, f"The element '{prefixed(element)}' is not declared.")
     rule.check(element)
     if not rule.open:
         for child in element:

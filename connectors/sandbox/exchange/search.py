@@ -19,7 +19,7 @@ MOST_RESTRICTED = 250
 
 def find(call: Call) -> Element:
     """FindItem."""
-    shape = Shape.of(need(call.body, "m:ItemShape"), listing=True)
+    shape = Shape.of(need(call.body, "m:ItemShape"), listing="refuse")
     view = child(call.body, "m:CalendarView")
 
     def one(element: Element) -> Payload:

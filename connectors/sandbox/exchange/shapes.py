@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import Any, Literal
 
 from connectors.sandbox.exchange import occurrences, values
 from connectors.sandbox.exchange.errors import EwsError, EwsFault
@@ -33,9 +33,9 @@ class Shape:
     listing: bool = False
 
     @classmethod
-    def of(cls, element: Element, *, listing: bool = False) -> "Shape":
-        """From an ItemShape; `listing`: for FindItem and SyncFolderItems, which cannot return
-        every property. Raises EwsFault."""
+    def of(cls, element: Element, listing: Literal["", "refuse", "omit"] = "") -> "Shape":
+        """From an ItemShape; `listing`: for FindItem, which refuses properties that only GetItem
+        returns, or for SyncFolderItems, which leaves them out. Raises EwsFault."""
         base = text(element, "t:BaseShape")
         wanted = {
             field.uri
@@ -44,8 +44,6 @@ class Shape:
             or (base == "Default" and field.default)
             or (base == "AllProperties" and field.name not in ("MimeContent", "TextBody"))
         }
-        if listing:
-            wanted = {uri for uri in wanted if BY_URI[uri].find}
         if text(element, "t:IncludeMimeContent") in ("true", "1"):
             wanted.add("item:MimeContent")
         extended = []
@@ -56,18 +54,20 @@ class Shape:
                 except EwsError as error:
                     raise EwsFault(error.code, error.message) from None
             else:
-                wanted.add(_asked(line.get("FieldURI"), listing))
-        fields = tuple(field for field in FIELDS if field.uri in wanted)
-        return cls(fields, tuple(extended), text(element, "t:BodyType", "Best"), listing)
+                wanted.add(_asked(line.get("FieldURI"), listing == "refuse"))
+        fields = tuple(
+            field for field in FIELDS if field.uri in wanted and (field.find or not listing)
+        )
+        return cls(fields, tuple(extended), text(element, "t:BodyType", "Best"), bool(listing))
 
 
-def _asked(uri: str, listing: bool) -> str:
+def _asked(uri: str, strict: bool) -> str:
     field = BY_URI.get(uri)
     if field is None:
         if re.fullmatch(r"(item|calendar|message|meeting|conversation):\w+", uri):
             return uri
         raise EwsFault("ErrorInvalidPropertyRequest", f"Property {uri} is not known.")
-    if listing and not field.find:
+    if strict and not field.find:
         raise EwsFault("ErrorInvalidPropertyRequest", f"Property {uri} is not valid here.")
     return uri
 

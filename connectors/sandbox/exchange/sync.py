@@ -56,7 +56,7 @@ class Position:
 
 def sync(call: Call) -> Element:
     """SyncFolderItems."""
-    shape = Shape.of(need(call.body, "m:ItemShape"), listing=True)
+    shape = Shape.of(need(call.body, "m:ItemShape"), listing="omit")
     most = int(text(call.body, "m:MaxChangesReturned"))
     if not 1 <= most <= MOST:
         raise EwsFault(

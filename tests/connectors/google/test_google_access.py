@@ -4,14 +4,15 @@ import base64
 import hashlib
 import http.client
 import json
+import logging
 from datetime import UTC, datetime
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
 from pydantic import ValidationError
 
 from connectors.errors import ReauthorizeError, RetryableError
-from connectors.google.settings import Settings
+from connectors.google.settings import EVENTS_SCOPE, Settings
 from connectors.sandbox.faults import Fault
 
 ALICE = "alice@example.com"
@@ -177,6 +178,44 @@ def test_a_code_without_its_verifier_is_refused(google):
     with pytest.raises(ReauthorizeError):
         provider.redeem(ALICE, code=code, redirect_uri=redirect, verifier="w" * 64)
     assert google.tokens.kept == {}
+
+
+def consented(google, *, scope=None):
+    """A provider, and what the browser brought back to it; `scope` = what was ticked, if less."""
+    provider = google.provider()
+    redirect = "http://localhost:9/callback"
+    url = provider.authorize_url(redirect_uri=redirect, state="s1", challenge=challenge("v" * 64))
+    if scope:
+        parts = urlsplit(url)
+        query = parse_qs(parts.query) | {"scope": [scope]}
+        url = parts._replace(query=urlencode(query, doseq=True)).geturl()
+    code = consented_code(f"{url}&login_hint={ALICE}")
+    return provider, {"code": code, "redirect_uri": redirect, "verifier": "v" * 64}
+
+
+def test_a_consent_that_leaves_a_scope_out_is_refused_and_nothing_is_stored(google):
+    provider, answer = consented(google, scope=EVENTS_SCOPE)
+    with pytest.raises(ReauthorizeError, match="calendarlist") as refused:
+        provider.redeem(ALICE, **answer)
+    assert refused.value.code == "incomplete-consent"
+    assert google.tokens.kept == {}
+
+
+def test_a_token_endpoint_out_of_order_leaves_the_consent_to_another_attempt(google):
+    provider, answer = consented(google)
+    google.sandbox.faults.script([Fault(match="oauth.token", status=503)])
+    with pytest.raises(RetryableError, match="503"):
+        provider.redeem(ALICE, **answer)
+    assert google.tokens.kept == {}
+
+
+def test_a_consent_writes_no_secret_into_the_most_talkative_log(google, caplog):
+    caplog.set_level(logging.DEBUG)
+    provider, answer = consented(google)
+    provider.redeem(ALICE, **answer)
+    token = google.tokens.load("google", ALICE)
+    for secret in (token.access, token.refresh, answer["verifier"]):
+        assert secret not in caplog.text
 
 
 def test_examine_finds_everything_in_order(google):
