@@ -9,13 +9,12 @@ import binascii
 import os
 import secrets
 import tempfile
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
 
-from connectors.sandbox.exchange.errors import HttpRefusal
+from connectors.sandbox.exchange.errors import HttpRefusalError
 from connectors.sandbox.exchange.state import Mailbox, World
 from connectors.sandbox.http import Request, Response
 
@@ -46,7 +45,7 @@ class Logins:
     _tokens: dict[str, tuple[App, float]] = field(default_factory=dict)
 
     def caller(self, request: Request) -> Mailbox | App:
-        """Whoever sent the request. Raises HttpRefusal."""
+        """Whoever sent the request. Raises HttpRefusalError."""
         known = request.connection.get("ntlm user")
         scheme, _, value = (request.headers.get("Authorization") or "").partition(" ")
         if not value and known is not None:
@@ -61,11 +60,11 @@ class Logins:
             case _:
                 raise self.unauthorized()
 
-    def unauthorized(self, *challenges: str) -> HttpRefusal:
+    def unauthorized(self, *challenges: str) -> HttpRefusalError:
         """401 with the schemes on offer."""
         offered = [f'{name} realm="sandbox"' if name == "Basic" else name for name in self.schemes]
         shown = ", ".join(challenges or offered)
-        return HttpRefusal(Response(401, b"", {"WWW-Authenticate": shown}))
+        return HttpRefusalError(Response(401, b"", {"WWW-Authenticate": shown}))
 
     def token(self, request: Request) -> Response:
         """The token endpoint, for client credentials (OAuth 2.0 on the Microsoft platform)."""
@@ -183,5 +182,5 @@ def _ntlm_step(
 
 
 def _token_error(code: str, number: str, status: int) -> Response:
-    body: Mapping[str, str] = {"error": code, "error_description": f"{number}: {code}"}
-    return Response.of_json(body, status)
+    said = f"{number}: {code}"
+    return Response.of_json({"error": code, "error_description": said}, status)

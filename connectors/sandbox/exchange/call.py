@@ -3,9 +3,10 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import date
+from functools import partial
 
 from connectors.sandbox.exchange import ids, occurrences
-from connectors.sandbox.exchange.errors import EwsError, EwsFault
+from connectors.sandbox.exchange.errors import EwsError, EwsFaultError
 from connectors.sandbox.exchange.occurrences import View
 from connectors.sandbox.exchange.soap import (
     MESSAGES,
@@ -41,7 +42,7 @@ class Call:
         return local(self.body)
 
     def open(self, mailbox: Mailbox) -> Mailbox:
-        """The mailbox, if the actor may use it now. Raises EwsError or EwsFault."""
+        """The mailbox, if the actor may use it now. Raises EwsError or EwsFaultError."""
         allowed = mailbox in (self.actor, self.mailbox) or self.actor.address in mailbox.delegates
         if not allowed:
             raise EwsError("ErrorAccessDenied")
@@ -92,7 +93,7 @@ class Call:
         on_error: Callable[[], Payload] = list,
     ) -> Element:
         """The operation's response with one message for each thing, in order."""
-        messages = [self._message(lambda thing=thing: handle(thing), on_error) for thing in things]
+        messages = [self._message(partial(handle, thing), on_error) for thing in things]
         return self.response(*messages)
 
     def answer_once(
@@ -142,9 +143,9 @@ def check_status(mailbox: Mailbox) -> None:
         raise EwsError(code)
 
 
-def fault_of(error: EwsError) -> EwsFault:
+def fault_of(error: EwsError) -> EwsFaultError:
     """The same refusal for the whole request."""
-    return EwsFault(error.code, error.message, **error.values)
+    return EwsFaultError(error.code, error.message, **error.values)
 
 
 def children(element: Element, path: str) -> list[Element]:

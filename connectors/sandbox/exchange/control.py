@@ -6,6 +6,8 @@ from connectors.sandbox.exchange.errors import EwsError
 from connectors.sandbox.exchange.zones import CUSTOM
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from connectors.sandbox.exchange.server import ExchangeSandbox
 
 Json = dict[str, Any]
@@ -19,7 +21,7 @@ class Control:
 
     def run(self, action: str, body: Json) -> Any:
         """Carry out an action. KeyError = unknown; refusals of the service are ValueErrors."""
-        actions = {
+        actions: dict[str, Callable[..., Any]] = {
             "mailboxes": self._mailbox,
             "calendars": lambda **b: {"folder": self._sandbox.add_calendar(**b)},
             "apps": self._app,

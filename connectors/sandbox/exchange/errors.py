@@ -14,7 +14,7 @@ class EwsError(Exception):
         self.values = values
 
 
-class EwsFault(Exception):
+class EwsFaultError(Exception):
     """The request as a whole was refused, with a SOAP fault and HTTP status 500."""
 
     def __init__(self, code: str, message: str = "", **values: str) -> None:
@@ -29,7 +29,7 @@ class EwsFault(Exception):
         return Response(500, body, {"Content-Type": soap.CONTENT_TYPE})
 
 
-class HttpRefusal(Exception):
+class HttpRefusalError(Exception):
     """Refused before SOAP was looked at."""
 
     def __init__(self, response: Response) -> None:
@@ -37,9 +37,9 @@ class HttpRefusal(Exception):
         self.response = response
 
 
-def busy(milliseconds: int) -> EwsFault:
+def busy(milliseconds: int) -> EwsFaultError:
     """Throttled ("EWS throttling in Exchange")."""
-    return EwsFault("ErrorServerBusy", BackOffMilliseconds=str(milliseconds))
+    return EwsFaultError("ErrorServerBusy", BackOffMilliseconds=str(milliseconds))
 
 
 def _said(code: str) -> str:
@@ -59,7 +59,8 @@ _MESSAGES = {
         "Occurrence index is out of recurrence range.",
     "ErrorCalendarOccurrenceIsDeletedFromRecurrence":
         "Occurrence with this index was previously deleted from the recurrence.",
-    "ErrorCalendarViewRangeTooBig": "The specified view range exceeds the maximum range of two years.",
+    "ErrorCalendarViewRangeTooBig":
+        "The specified view range exceeds the maximum range of two years.",
     "ErrorChangeKeyRequiredForWriteOperations":
         "A valid change key is required for this operation.",
     "ErrorExceededConnectionCount":

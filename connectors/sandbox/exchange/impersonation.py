@@ -2,14 +2,14 @@
 
 from connectors.sandbox.exchange.auth import App
 from connectors.sandbox.exchange.call import Call, check_status, fault_of
-from connectors.sandbox.exchange.errors import EwsError, EwsFault, HttpRefusal
+from connectors.sandbox.exchange.errors import EwsError, EwsFaultError, HttpRefusalError
 from connectors.sandbox.exchange.soap import Element, child, text
 from connectors.sandbox.exchange.state import Mailbox, World
 from connectors.sandbox.http import Response
 
 
 def call_of(world: World, caller: Mailbox | App, header: Element | None, body: Element) -> Call:
-    """The call with the rights that hold for it. Raises EwsFault or HttpRefusal."""
+    """The call with the rights that hold for it. Raises EwsFaultError or HttpRefusalError."""
     zone = ""
     if header is not None:
         definition = child(header, "t:TimeZoneContext/t:TimeZoneDefinition")
@@ -17,7 +17,7 @@ def call_of(world: World, caller: Mailbox | App, header: Element | None, body: E
     target = _impersonated(world, header)
     mailbox = target or caller
     if isinstance(mailbox, App):
-        raise EwsFault(
+        raise EwsFaultError(
             "ErrorImpersonationRequired",
             "ExchangeImpersonation SOAP header must be present for this type of OAuth token.",
         )
@@ -26,11 +26,11 @@ def call_of(world: World, caller: Mailbox | App, header: Element | None, body: E
             caller is target or caller.impersonates
         )  # fmt: skip
         if not may:
-            raise EwsFault("ErrorImpersonateUserDenied")
+            raise EwsFaultError("ErrorImpersonateUserDenied")
     if mailbox.status == "password_expired":
-        raise EwsFault("ErrorPasswordExpired")
+        raise EwsFaultError("ErrorPasswordExpired")
     if mailbox.status == "ews_disabled":
-        raise HttpRefusal(Response(403, b"", {"X-CasErrorCode": "EwsDisabled"}))
+        raise HttpRefusalError(Response(403, b"", {"X-CasErrorCode": "EwsDisabled"}))
     try:
         check_status(mailbox)
         if zone:
@@ -47,7 +47,7 @@ def _impersonated(world: World, header: Element | None) -> Mailbox | None:
     names = ("PrimarySmtpAddress", "SmtpAddress", "PrincipalName")
     address = next((found for name in names if (found := text(header, sid + name))), "")
     if not address:
-        raise EwsFault("ErrorInvalidExchangeImpersonationHeaderData")
+        raise EwsFaultError("ErrorInvalidExchangeImpersonationHeaderData")
     try:
         return world.mailbox(address)
     except EwsError as error:

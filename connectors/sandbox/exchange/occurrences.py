@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
+from itertools import pairwise
 from typing import Any
 
 from connectors.sandbox.exchange import ids
@@ -261,7 +262,7 @@ def check_length(world: World, item: Item) -> None:
         return
     dates = dates_of(item.recurrence)
     days = [day for position in range(LOOKED_AT) if (day := dates.at(position)) is not None]
-    if any(length > later - day for day, later in zip(days, days[1:], strict=False)):
+    if any(length > later - day for day, later in pairwise(days)):
         raise EwsError("ErrorOccurrenceTimeSpanTooBig")
 
 

@@ -29,6 +29,6 @@ OPERATIONS: dict[str, Callable[[Call], Element]] = {
 
 
 def run(call: Call) -> Element:
-    """Check the request's structure and answer it. Raises EwsFault."""
+    """Check the request's structure and answer it. Raises EwsFaultError."""
     schema.check(call.body)
     return OPERATIONS[call.name](call)

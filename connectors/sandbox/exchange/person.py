@@ -52,6 +52,19 @@ class Person:
         )
         return self.show(self._run(body))
 
+    def receive(self, organizer: str, fields: Fields) -> Fields:
+        """An invitation from somebody else lands in the calendar."""
+        item = self._mailbox.item(self.create(fields)["id"]).draft()
+        item.values["organizer"] = (organizer.partition("@")[0].title(), organizer)
+        return self.show(self._mailbox.put(item).id)
+
+    def cancelled(self, event: str) -> Fields:
+        """The organizer of a received meeting cancels it; it stays in the calendar."""
+        item = self._view(event).item.draft()
+        item.values["calendar:IsCancelled"] = True
+        item.values["item:Subject"] = f"Canceled: {item.values.get('item:Subject', '')}"
+        return self.show(self._mailbox.put(item).id)
+
     def change(self, event: str, fields: Fields, *, mails: bool = False) -> Fields:
         """Change some fields of an event, of a series or (by its id) of one occurrence."""
         view = self._view(event)
@@ -62,7 +75,7 @@ class Person:
                 updates.append(t("DeleteItemField", t("FieldURI", FieldURI=uri)))
             else:
                 name = line[0] if uri == "extended" else t("FieldURI", FieldURI=uri)
-                copy = parse_copy(name) if uri == "extended" else name
+                copy = _bare(name) if uri == "extended" else name
                 updates.append(t("SetItemField", copy, t("CalendarItem", line)))
         key = t("ItemId", Id=view.id, ChangeKey=view.item.change_key)
         body = m(
@@ -135,7 +148,8 @@ class Person:
         if not event:
             return {}
         view = self._view(event)
-        item, shown = view.item, {
+        item = view.item
+        shown: Fields = {
             "id": view.id,
             "change_key": view.item.change_key,
             "type": view.kind,
@@ -251,7 +265,7 @@ class Person:
 _TIMES = {"start", "end"}
 
 
-def parse_copy(element: Element) -> Element:
+def _bare(element: Element) -> Element:
     """The same element once more, without a parent."""
     return t("ExtendedFieldURI", **dict(element.attrib))
 

@@ -12,7 +12,7 @@ from datetime import date, datetime
 from functools import lru_cache
 from importlib.resources import files
 
-from connectors.sandbox.exchange.errors import EwsFault
+from connectors.sandbox.exchange.errors import EwsFaultError
 from connectors.sandbox.exchange.fields import FIELDS, Field
 from connectors.sandbox.exchange.soap import Element, line_of, local, prefixed
 
@@ -38,18 +38,17 @@ class _Rule:
 
     def check(self, element: Element) -> None:
         self._check_marks(element)
+        name = local(element)
         if self.children is None:
             if len(element):
-                raise _ViolationError(element, f"The element '{local(element)}' cannot contain "
-                                          "child elements.")  # fmt: skip
+                raise _ViolationError(element, f"The element '{name}' cannot contain elements.")
             if not _fits(self.text or "", element.text or ""):
-                raise _ViolationError(element, f"The '{local(element)}' element is invalid - the value "
-                                          "is invalid according to its datatype.")  # fmt: skip
+                raise _ViolationError(element, f"The '{name}' element has an invalid value.")
             return
         row = "".join(f"<{prefixed(child)}>" for child in element)
         if self.children.fullmatch(row) is None:
-            raise _ViolationError(element, f"The element '{local(element)}' has invalid or incomplete "
-                                      f"content: {row or 'nothing'}.")  # fmt: skip
+            said = f"The element '{name}' has invalid or incomplete content: {row or 'nothing'}."
+            raise _ViolationError(element, said)
 
     def _check_marks(self, element: Element) -> None:
         for name, value in element.attrib.items():
@@ -59,22 +58,23 @@ class _Rule:
                 raise _ViolationError(element, f"The '{name}' attribute is not declared.")
             choices = self.marks[name]
             if choices and not _fits(choices, value):
-                raise _ViolationError(element, f"The '{name}' attribute is invalid - the value "
-                                          f"'{value}' is invalid according to its datatype.")  # fmt: skip
+                said = f"The '{name}' attribute has an invalid value: '{value}'."
+                raise _ViolationError(element, said)
         if missing := self.required - set(element.attrib):
-            raise _ViolationError(element, f"The required attribute '{min(missing)}' is missing.")
+            said = f"The required attribute '{min(missing)}' is missing."
+            raise _ViolationError(element, said)
 
 
 def check(operation: Element) -> None:
-    """Raises EwsFault with code ErrorSchemaValidation, or ErrorInvalidRequest for an operation
+    """Raises EwsFaultError with code ErrorSchemaValidation, or ErrorInvalidRequest for an operation
     that the server does not have."""
     rules = _rules()
     if prefixed(operation) not in rules:
-        raise EwsFault("ErrorInvalidRequest", "The request is invalid.")
+        raise EwsFaultError("ErrorInvalidRequest", "The request is invalid.")
     try:
         _check(operation, rules)
     except _ViolationError as violation:
-        raise EwsFault(
+        raise EwsFaultError(
             "ErrorSchemaValidation",
             f"The request failed schema validation: {violation}",
             LineNumber=str(violation.line),

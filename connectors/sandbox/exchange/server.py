@@ -11,7 +11,7 @@ from connectors.sandbox.exchange.auth import App, Logins
 from connectors.sandbox.exchange.autodiscover import discovered
 from connectors.sandbox.exchange.call import Call
 from connectors.sandbox.exchange.control import Control
-from connectors.sandbox.exchange.errors import EwsFault, HttpRefusal
+from connectors.sandbox.exchange.errors import EwsFaultError, HttpRefusalError
 from connectors.sandbox.exchange.impersonation import call_of
 from connectors.sandbox.exchange.person import Person
 from connectors.sandbox.exchange.rewrites import rewritten
@@ -111,7 +111,7 @@ class ExchangeSandbox(Sandbox):
                 self.operation("Autodiscover")
                 self.logins.caller(request)
                 return discovered(self.world, self.url, request)
-        except HttpRefusal as refusal:
+        except HttpRefusalError as refusal:
             return refusal.response
         return Response(404, b"<html><body>404</body></html>", {"Content-Type": "text/html"})
 
@@ -124,14 +124,14 @@ class ExchangeSandbox(Sandbox):
         try:
             header, body = soap.parse(request.body)
         except soap.MalformedError as error:
-            return EwsFault("ErrorSchemaValidation", str(error)).response()
+            return EwsFaultError("ErrorSchemaValidation", str(error)).response()
         try:
             call = call_of(self.world, caller, header, body)
             self.budgets.check(call.actor.address)
             if call.name == "GetStreamingEvents":
                 return self.streams.open(call)
             answer = soap.envelope(self._run(call))
-        except EwsFault as fault:
+        except EwsFaultError as fault:
             return fault.response()
         return Response(200, answer, {"Content-Type": soap.CONTENT_TYPE, **self._cookie(request)})
 
@@ -269,7 +269,7 @@ class ExchangeSandbox(Sandbox):
     ) -> None:
         """The next requests of an operation meet a SOAP fault and are not processed."""
         values = {} if backoff is None else {"BackOffMilliseconds": str(backoff)}
-        body = soap.fault(code, EwsFault(code).message, values).decode()
+        body = soap.fault(code, EwsFaultError(code).message, values).decode()
         self.faults.add(
             Fault(f"op={operation}$", "status", skip=skip, times=times, status=500, body=body,
                   headers={"Content-Type": soap.CONTENT_TYPE})

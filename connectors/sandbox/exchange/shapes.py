@@ -10,7 +10,7 @@ from datetime import timedelta
 from typing import Any, Literal
 
 from connectors.sandbox.exchange import occurrences, values
-from connectors.sandbox.exchange.errors import EwsError, EwsFault
+from connectors.sandbox.exchange.errors import EwsError, EwsFaultError
 from connectors.sandbox.exchange.fields import BY_URI, FIELDS, Field
 from connectors.sandbox.exchange.mime import calendar_text
 from connectors.sandbox.exchange.occurrences import View
@@ -35,7 +35,7 @@ class Shape:
     @classmethod
     def of(cls, element: Element, listing: Literal["", "refuse", "omit"] = "") -> "Shape":
         """From an ItemShape; `listing`: for FindItem, which refuses properties that only GetItem
-        returns, or for SyncFolderItems, which leaves them out. Raises EwsFault."""
+        returns, or for SyncFolderItems, which leaves them out. Raises EwsFaultError."""
         base = text(element, "t:BaseShape")
         wanted = {
             field.uri
@@ -52,7 +52,7 @@ class Shape:
                 try:
                     extended.append((values.extended_key(line), line))
                 except EwsError as error:
-                    raise EwsFault(error.code, error.message) from None
+                    raise EwsFaultError(error.code, error.message) from None
             else:
                 wanted.add(_asked(line.get("FieldURI"), listing == "refuse"))
         fields = tuple(
@@ -66,9 +66,9 @@ def _asked(uri: str, strict: bool) -> str:
     if field is None:
         if re.fullmatch(r"(item|calendar|message|meeting|conversation):\w+", uri):
             return uri
-        raise EwsFault("ErrorInvalidPropertyRequest", f"Property {uri} is not known.")
+        raise EwsFaultError("ErrorInvalidPropertyRequest", f"Property {uri} is not known.")
     if strict and not field.find:
-        raise EwsFault("ErrorInvalidPropertyRequest", f"Property {uri} is not valid here.")
+        raise EwsFaultError("ErrorInvalidPropertyRequest", f"Property {uri} is not valid here.")
     return uri
 
 
@@ -211,9 +211,23 @@ def _duration(view: View) -> str:
 
 
 def _organizer(view: View, mailbox: Mailbox, shape: Shape) -> Element:
+    name, address = view.value("organizer") or (mailbox.name, mailbox.address)
     if shape.listing:
-        return t("Organizer", t("Mailbox", t("Name", mailbox.name)))
-    return t("Organizer", values.mailbox(mailbox.name, mailbox.address))
+        return t("Organizer", t("Mailbox", t("Name", name)))
+    return t("Organizer", values.mailbox(name, address))
+
+
+def _own_response(view: View, _mailbox: Mailbox) -> str:
+    if view.value("organizer") is not None:
+        return view.value("calendar:MyResponseType") or "NoResponseReceived"
+    return "Organizer" if is_meeting(view) else "Unknown"
+
+
+def _state(view: View, _mailbox: Mailbox) -> int:
+    """AppointmentState: 1 meeting, 2 received, 4 cancelled."""
+    received = view.value("organizer") is not None
+    cancelled = bool(view.value("calendar:IsCancelled"))
+    return int(is_meeting(view)) | 2 * received | 4 * cancelled
 
 
 def _reminder_due(view: View, _mailbox: Mailbox, _shape: Shape) -> Element:
@@ -233,7 +247,7 @@ def _text(name: str, of: Callable[[View, Mailbox], Any]) -> Any:
 
 def is_meeting(view: View) -> bool:
     """Whether somebody is invited."""
-    return any(
+    return view.value("organizer") is not None or any(
         view.value(f"calendar:{name}")
         for name in ("RequiredAttendees", "OptionalAttendees", "Resources")
     )
@@ -316,24 +330,21 @@ _COMPUTED: dict[str, Callable[[View, Mailbox, Shape], Element | None]] = dict(
         _text("OriginalStart", _original_start),
         _text("IsMeeting", lambda view, _m: is_meeting(view)),
         _text("IsCancelled", lambda view, _m: bool(view.value("calendar:IsCancelled"))),
-        _text("IsRecurring", lambda view, _m: view.original is not None),
+        _text("IsRecurring", lambda view, _m: view.kind != "Single"),
         _text(
             "MeetingRequestWasSent", lambda v, _m: bool(v.value("calendar:MeetingRequestWasSent"))
         ),
         _text("CalendarItemType", lambda view, _m: view.kind),
-        _text("MyResponseType", lambda view, _m: "Organizer" if is_meeting(view) else "Unknown"),
+        _text("MyResponseType", _own_response),
         _text("ConflictingMeetingCount", lambda _v, _m: 0),
         _text("AdjacentMeetingCount", lambda _v, _m: 0),
         _text("Duration", lambda view, _m: _duration(view)),
         _text("AppointmentSequenceNumber", lambda _v, _m: 0),
-        _text(
-            "AppointmentState",
-            lambda view, _m: int(is_meeting(view)) | 4 * bool(view.value("calendar:IsCancelled")),
-        ),
+        _text("AppointmentState", _state),
         _text("StartWallClock", _wall("calendar:Start", "calendar:StartTimeZone")),
         _text("EndWallClock", _wall("calendar:End", "calendar:EndTimeZone")),
         _text("StartTimeZoneId", lambda view, _m: view.value("calendar:StartTimeZone")),
         _text("EndTimeZoneId", lambda view, _m: view.value("calendar:EndTimeZone")),
-        _text("IsOrganizer", lambda _v, _m: True),
+        _text("IsOrganizer", lambda view, _m: view.value("organizer") is None),
     ]
 )

@@ -33,7 +33,7 @@ class Streams:
         self._subscriptions.changed.set()
 
     def open(self, call: Call) -> Response:
-        """Begin to answer a request. Raises EwsFault."""
+        """Begin to answer a request. Raises EwsFaultError."""
         schema.check(call.body)
         wanted = [line.text for line in children(call.body, "m:SubscriptionIds")]
         minutes = int(text(call.body, "m:ConnectionTimeout"))

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from connectors.sandbox.exchange.call import Call, Payload, children
-from connectors.sandbox.exchange.errors import EwsError, EwsFault
+from connectors.sandbox.exchange.errors import EwsError, EwsFaultError
 from connectors.sandbox.exchange.occurrences import View
 from connectors.sandbox.exchange.shapes import Shape, render
 from connectors.sandbox.exchange.soap import Element, m, need, t, text
@@ -59,7 +59,7 @@ def sync(call: Call) -> Element:
     shape = Shape.of(need(call.body, "m:ItemShape"), listing="omit")
     most = int(text(call.body, "m:MaxChangesReturned"))
     if not 1 <= most <= MOST:
-        raise EwsFault(
+        raise EwsFaultError(
             "ErrorSchemaValidation", "The request failed schema validation: MaxChangesReturned."
         )
     most = min(most, call.world.switches.sync_page_limit)

@@ -5,7 +5,7 @@ from collections import Counter, deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from connectors.sandbox.exchange.errors import EwsFault, busy
+from connectors.sandbox.exchange.errors import EwsFaultError, busy
 from connectors.sandbox.exchange.state import World
 
 
@@ -40,7 +40,7 @@ class Budgets:
                 self._open[caller] -= 1
 
     def check(self, address: str) -> None:
-        """Raises EwsFault if the mailbox's budget is spent."""
+        """Raises EwsFaultError if the mailbox's budget is spent."""
         now, switches = self._world.clock.time(), self._world.switches
         with self._guard:
             left = self._busy_until.get(address, 0.0) - now
@@ -56,6 +56,6 @@ class Budgets:
             recent.append(now)
 
 
-def too_many_connections() -> EwsFault:
+def too_many_connections() -> EwsFaultError:
     """More requests at once than the policy allows."""
-    return EwsFault("ErrorExceededConnectionCount")
+    return EwsFaultError("ErrorExceededConnectionCount")

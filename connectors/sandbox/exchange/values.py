@@ -50,10 +50,7 @@ def read(field: Field, element: Element, first_day: str) -> Any:
         case "boolean":
             return raw.strip() in ("1", "true")
         case "integer":
-            number = int(raw)
-            if field.name == "ReminderMinutesBeforeStart" and not 0 <= number <= 2_629_800:
-                raise EwsError("ErrorInvalidValueForProperty")
-            return number
+            return _number(field, raw)
         case "instant":
             return instant(raw)
         case "words":
@@ -63,19 +60,25 @@ def read(field: Field, element: Element, first_day: str) -> Any:
         case "attendees":
             return tuple(_attendee(line) for line in element)
         case "zone":
-            name = element.get("Id")
-            if not name:
-                raise EwsError("ErrorTimeZone")
-            return name
+            return element.get("Id") or ""
         case "recurrence":
             return parsed(element, first_day)
-        case "text":
-            if field.longest is not None and len(raw) > field.longest:
-                raise EwsError("ErrorPropertyValidationFailure",
-                               f"Property {field.name} is longer than {field.longest} characters.")  # fmt: skip
-            return raw
-        case _:
-            return raw
+        case "text" | "choice" | "other":
+            return _text(field, raw)
+
+
+def _text(field: Field, raw: str) -> str:
+    if field.longest is not None and len(raw) > field.longest:
+        said = f"Property {field.name} is longer than {field.longest} characters."
+        raise EwsError("ErrorPropertyValidationFailure", said)
+    return raw
+
+
+def _number(field: Field, raw: str) -> int:
+    number = int(raw)
+    if field.name == "ReminderMinutesBeforeStart" and not 0 <= number <= 2_629_800:
+        raise EwsError("ErrorInvalidValueForProperty")
+    return number
 
 
 def _attendee(element: Element) -> tuple[str, str, str, str]:

@@ -15,6 +15,7 @@ from connectors.sandbox.exchange.occurrences import View, midnight, utc
 from connectors.sandbox.exchange.recurrence import Recurrence
 from connectors.sandbox.exchange.soap import Element, local
 from connectors.sandbox.exchange.state import Exception_, ExtendedKey, Item, World
+from connectors.sandbox.exchange.zones import CUSTOM
 
 LONGEST = timedelta(days=5 * 366)
 NEVER_DELETED = {
@@ -180,7 +181,9 @@ def _settled(world: World, now: dict[str, Any], changes: Changes) -> dict[str, A
         new["item:Body"] = None
     for name in ("calendar:StartTimeZone", "calendar:EndTimeZone"):
         if name in new:
-            new[name] = new[name] or now[name]
+            new[name] = now[name] if new[name] is None else new[name]
+            if new[name] == CUSTOM != now[name]:
+                raise EwsError("ErrorTimeZone")
             world.zones.rules(new[name])
     if TIMING & new.keys() or now["calendar:Start"].tzinfo is None:
         new |= _timing(world, now, new)
