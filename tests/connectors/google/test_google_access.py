@@ -203,7 +203,7 @@ def test_a_consent_that_leaves_a_scope_out_is_refused_and_nothing_is_stored(goog
 
 def test_a_token_endpoint_out_of_order_leaves_the_consent_to_another_attempt(google):
     provider, answer = consented(google)
-    google.sandbox.faults.script([Fault(match="oauth.token", status=503)])
+    google.sandbox.faults.add(Fault(match="POST /token", action="status", status=503, times=0))
     with pytest.raises(RetryableError, match="503"):
         provider.redeem(ALICE, **answer)
     assert google.tokens.kept == {}
