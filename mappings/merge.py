@@ -144,9 +144,10 @@ def transfer(before: Event, after: Event, onto: Event, only: Collection[Path] | 
     if SCHEDULE in found:
         result = replace(result, when=after.when, rule=after.rule, rdates=after.rdates)
         result = replace(result, overrides=recurrence.rekey(onto.overrides, onto, result))
+    theirs = {_key_on(result, after, key) for key in after.overrides_by_key}
     overrides = {
         override.key: _inherit(override, onto.details, result.details)
-        if override.key not in after.overrides_by_key
+        if override.key not in theirs
         else override
         for override in result.overrides
     }
@@ -176,17 +177,26 @@ def _transfer_occurrences(
         if len(path) == 3:
             by_key.setdefault(Key(path[1]), {})[path[2]] = change.after
     for key, values in by_key.items():
+        here = _key_on(result, after, key)
         if values.get("exists") is False:
-            overrides[key] = Override(key=key, cancelled=True)
+            overrides[here] = Override(key=here, cancelled=True)
             continue
-        current = shown(replace(result, overrides=tuple(overrides.values())), key)
-        source = shown(after, key)
-        base = current or source
+        current = shown(replace(result, overrides=tuple(overrides.values())), here)
+        base = current or shown(after, key)
         if base is None:
             continue
         values.pop("exists", None)
         when = values.pop("when", base.when)
-        overrides[key] = Override(key=key, details=replace(base.details, **values), when=when)
+        if here != key and when == recurrence.when_of(after, key):
+            when = recurrence.when_of(result, here)
+        overrides[here] = Override(key=here, details=replace(base.details, **values), when=when)
+
+
+def _key_on(target: Event, event: Event, key: Key) -> Key:
+    """What an occurrence of `event` is called on `target`, whose series may stand elsewhere."""
+    if event.when == target.when:
+        return key
+    return recurrence.renamed(key, event, replace(target, overrides=()))
 
 
 def clashes(

@@ -27,7 +27,7 @@ from mappings.occurrences import (
 )
 from mappings.rule_normal import clamped, normal
 from mappings.rule_text import invalid, read, write
-from mappings.series import rebase, rekey, tidy
+from mappings.series import rebase, rekey, renamed, tidy
 
 __all__ = [
     "expand",
@@ -42,6 +42,7 @@ __all__ = [
     "parse_rule",
     "rebase",
     "rekey",
+    "renamed",
     "tidy",
     "when_of",
 ]

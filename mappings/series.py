@@ -72,7 +72,7 @@ def rekey(overrides: Sequence[Override], old: Event, new: Event) -> tuple[Overri
     bare = replace(new, overrides=())
     found: dict[Key, Override] = {}
     for override in sorted(overrides, key=lambda item: not is_member(new, item.key)):
-        key = _new_key(override.key, old, bare)
+        key = renamed(override.key, old, bare)
         if key in found:
             key = override.key
         when = override.when
@@ -82,7 +82,7 @@ def rekey(overrides: Sequence[Override], old: Event, new: Event) -> tuple[Overri
     return tuple(found[key] for key in sorted(found))
 
 
-def _new_key(key: Key, old: Event, new: Event) -> Key:
+def renamed(key: Key, old: Event, new: Event) -> Key:
     """The key of the occurrence of `new` that stands for this one of `old`, else the same key."""
     if is_member(new, key) or not is_member(old, key):
         return key
