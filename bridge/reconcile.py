@@ -139,8 +139,7 @@ def _decide_copy(unit: Unit, source: Side, copy: Copy | None, rules: Rules) -> D
     if not known and not recurrence.overlaps(copy.event, rules.since, rules.until):
         return Decision(unit=None, skipped="outside the window")
     row = replace(
-        unit.with_copy(source, copy),
-        state=UnitState.LIVE,
+        _well(unit).with_copy(source, copy),
         losses=projection.losses,
         policy_digest=rules.digest,
     )
@@ -171,7 +170,9 @@ def _decide_gone(
     title = now.event.details.title
     if not rules.writes(survivor):
         return _recreate(unit, deleted, now, rules, "deleted where the link only writes")
-    edited = shadow is not None and merge.changes(shadow.event, now.event)
+    edited = shadow is not None and _carried(
+        merge.changes(shadow.event, now.event), survivor, rules
+    )
     wins = rules.policy.edit_versus_delete is EditVersusDelete.EDIT_WINS
     if edited and wins and rules.writes(deleted):
         return _recreate(unit, deleted, now, rules, "edited on one side, deleted on the other")
@@ -194,18 +195,18 @@ def _recreate(unit: Unit, side: Side, now: Copy, rules: Rules, cause: str) -> De
     return replace(decision, actions=actions)
 
 
+def _well(unit: Unit) -> Unit:
+    return replace(unit, state=UnitState.LIVE, error_code="", error="", attempts=0, retry_at=None)
+
+
 def _tombstone(unit: Unit) -> Unit:
-    return replace(unit, state=UnitState.DONE, a=None, b=None, losses=())
+    return replace(_well(unit), state=UnitState.DONE, a=None, b=None, losses=())
 
 
 def _decide_merge(unit: Unit, a: Copy, b: Copy, rules: Rules) -> Decision:
     """The unit stands on both sides: carry each side's delta to the other."""
     now = {Side.A: a, Side.B: b}
-    row = replace(
-        unit.with_copy(Side.A, a).with_copy(Side.B, b),
-        state=UnitState.LIVE,
-        policy_digest=rules.digest,
-    )
+    row = replace(_well(unit).with_copy(Side.A, a).with_copy(Side.B, b), policy_digest=rules.digest)
     deltas, steps = {}, {}
     for source in Side:
         target = source.other
@@ -257,7 +258,6 @@ def _step(unit: Unit, now: Mapping[Side, Copy], source: Side, rules: Rules) -> _
     after = project(now[source].event, rules.policy, limits)
     if after.event is None:
         return None
-    shadow = unit.copy(source)
     shadow = unit.copy(source)
     if source is Side.A and (shadow is None or unit.policy_digest != rules.digest):
         held = (unit.copy(target) or now[target]).event
