@@ -10,6 +10,7 @@ import sys
 
 import click
 
+from bridge import shadowing
 from bridge.errors import ConfigError, UsageError
 
 COMMANDS = {
@@ -91,6 +92,10 @@ def main() -> None:
     """Entry point of the console script."""
     # Zone data comes from the pinned package, not from whatever the machine has.
     os.environ.setdefault("PYTHONTZPATH", "")
+    problem = shadowing.problem()
+    if problem:
+        click.echo(f"calbridge: {problem}", err=True)
+        sys.exit(2)
     sys.exit(run(sys.argv[1:]))
 
 

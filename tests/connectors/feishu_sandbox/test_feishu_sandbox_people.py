@@ -83,7 +83,7 @@ def test_all_four_kinds_of_attendees_have_their_prefix(sandbox, ann, ben, eventu
         person(ben),
         {"type": "chat", "chat_id": "oc_1"},
         {"type": "resource", "room_id": "omm_1", "is_optional": True},
-        {"type": "third_party", "third_party_email": "X@else.org", "is_optional": True},
+        {"type": "third_party", "third_party_email": "X@else.example", "is_optional": True},
     ).data["attendees"]
     prefixes = [line["attendee_id"].split("_")[0] for line in added]
     assert prefixes == ["user", "chat", "resource", "third"]
@@ -103,7 +103,7 @@ def test_all_four_kinds_of_attendees_have_their_prefix(sandbox, ann, ben, eventu
 
 def test_attendees_are_paged_and_small_pages_are_widened(sandbox, ann):
     event = ann.made(timed())["event_id"]
-    crowd = [{"type": "third_party", "third_party_email": f"p{n}@else.org"} for n in range(25)]
+    crowd = [{"type": "third_party", "third_party_email": f"p{n}@else.example"} for n in range(25)]
     ann.invite(event, *crowd)
     first = ann.on("GET", "/:event_id/attendees", event=event, page_size="3").data
     assert (len(first["items"]), first["has_more"]) == (10, True)
@@ -133,8 +133,8 @@ def test_notifications_are_on_unless_switched_off(sandbox, ann, ben, meeting):
 
 def test_outside_addresses_get_mail_in_any_case(sandbox, ann):
     event = ann.made(timed())["event_id"]
-    ann.invite(event, {"type": "third_party", "third_party_email": "x@else.org"})
-    assert [mail["to"] for mail in sandbox.mails] == ["x@else.org"]
+    ann.invite(event, {"type": "third_party", "third_party_email": "x@else.example"})
+    assert [mail["to"] for mail in sandbox.mails] == ["x@else.example"]
 
 
 def test_seeding_is_silent_and_direct_edits_are_ordinary_changes(sandbox, ann, ben):
@@ -142,7 +142,7 @@ def test_seeding_is_silent_and_direct_edits_are_ordinary_changes(sandbox, ann, b
     event = sandbox.seed_event(ann.user.primary, timed(summary="a"), [person(ben)])
     by_hand = sandbox.as_user(ann.user)
     by_hand.patch("primary", event, {"summary": "b"})
-    by_hand.invite("primary", event, [{"type": "third_party", "third_party_email": "x@y.org"}])
+    by_hand.invite("primary", event, [{"type": "third_party", "third_party_email": "x@y.example"}])
     assert [e["summary"] for e in ann.listing(sync_token=token).data["items"]] == ["b"]
     assert [e["summary"] for e in ben.whole()[0]] == ["b"]
     assert sandbox.mails == []

@@ -2,7 +2,7 @@
 
 import pytest
 
-ALICE, BOB, EVE = "alice@example.com", "bob@example.com", "eve@else.where"
+ALICE, BOB, EVE = "alice@example.com", "bob@example.com", "eve@else.example"
 ID = "9e0p1e0000000000"
 
 
