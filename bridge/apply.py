@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import islice
 
-from bridge.reconcile import GONE, Action, Decision, Rules, Seen, decide, difference
+from bridge.reconcile import GONE, Action, Clash, Decision, Rules, Seen, decide, difference
 from bridge.records import Intent, JournalEntry, Link, Op, Side, Unit, UnitState
 from bridge.store import Store, Tx
 from connectors.contract import Connector, Copy
@@ -122,18 +122,28 @@ class Applier:
         source = iter(tasks)
         with ThreadPoolExecutor(max_workers=width, thread_name_prefix="apply") as pool:
             running: dict[Future[_Result], list[Intent]] = {}
-            while self._abort is None:
-                chunk = list(islice(source, 4 * width))
-                if not chunk:
-                    break
-                for task, intents in self._announce(chunk):
-                    running[pool.submit(self._execute, task)] = intents
-                while len(running) > 2 * width and self._abort is None:
+            try:
+                while self._abort is None and (chunk := self._next(source, 4 * width)):
+                    for task, intents in self._announce(chunk):
+                        running[pool.submit(self._execute, task)] = intents
+                    while len(running) > 2 * width and self._abort is None:
+                        self._collect(running)
+                while running:
                     self._collect(running)
-            while running:
-                self._collect(running)
+            except BaseException:
+                # Not ours to write any more: what has not been sent yet is not sent.
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
         if self._abort is not None:
             raise self._abort
+
+    def _next(self, source: Iterator[Task], size: int) -> list[Task]:
+        """The next tasks; a reading that breaks off ends the pass like a write that does."""
+        try:
+            return list(islice(source, size))
+        except ConnectorError as error:
+            self._abort = error
+            return []
 
     # -- intents ---------------------------------------------------------------------------------
 
@@ -184,11 +194,17 @@ class Applier:
             conflict = result.error
             if not isinstance(conflict, ConflictError):
                 return result
-            if conflict.code == DEAD_KEY:
+            clashes: tuple[Clash, ...] = ()
+            if (answer := result.answers.pop(side.other, None)) is not None:
+                unit, clashes = _half_done(unit, seen, side, answer), result.decision.clashes
+                seen[side.other] = answer
+            if conflict.current is None and result.decision.makes(side):
+                # The key belongs to the dead; a provider makes nothing under it any more.
                 unit = replace(unit, generation=unit.generation + 1)
             else:
                 seen[side] = conflict.current or GONE
-            result.decision = decide(unit, seen, self._rules)
+            decision = decide(unit, seen, self._rules)
+            result.decision = replace(decision, clashes=clashes + decision.clashes)
         return result
 
     def _try(self, result: _Result) -> Side | None:
@@ -334,10 +350,6 @@ class Applier:
         )
 
 
-DEAD_KEY = "dead-key"
-"""`ConflictError.code` of a create whose key belongs to an event that is gone for good."""
-
-
 def describe(error: Exception) -> tuple[str, str]:
     """A short code and one sentence for people; never a traceback, never a secret."""
     if isinstance(error, ConnectorError):
@@ -357,6 +369,16 @@ def _named(task: Task) -> Unit:
             else:
                 unit = replace(unit, ref_b=copy.ref)
     return unit
+
+
+def _half_done(unit: Unit, seen: Mapping[Side, Seen], failed: Side, answer: Copy) -> Unit:
+    """The row as if one side's delta had arrived and been stored, the other's still being open."""
+    shadow, now = unit.copy(failed.other), seen.get(failed.other)
+    if shadow is not None and isinstance(now, Copy):
+        still_open = merge.transfer(now.event, shadow.event, answer.event, None)
+        unit = unit.with_copy(failed.other, replace(answer, event=still_open))
+    arrived = seen.get(failed)
+    return unit.with_copy(failed, arrived) if isinstance(arrived, Copy) else unit
 
 
 def _settled(result: _Result) -> Unit | None:

@@ -4,14 +4,15 @@ Only a tombstone, or absence from a complete listing that a direct question conf
 deletion. A listing that breaks off raises and leaves everything as it was.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 
+from bridge.completion import Completion, Sight
 from bridge.plan import guard_count
 from bridge.reconcile import GONE, Seen
 from bridge.records import Link, Side, Unit
 from bridge.store import Store
-from connectors.changes import apply_change
+from connectors.changes import apply_change, parts_of
 from connectors.contract import (
     Change,
     Connector,
@@ -23,7 +24,9 @@ from connectors.contract import (
     Unreadable,
     Whole,
 )
+from connectors.errors import RejectedError
 from mappings import identity, merge
+from mappings.errors import UnmappableError
 from mappings.policy import DeleteGuard
 
 
@@ -52,6 +55,7 @@ class Observer:
         connector: Connector,
         store: Store,
         guard: DeleteGuard,
+        completion: Completion,
         approved: bool = False,
         log: Callable[..., None],
     ) -> None:
@@ -61,6 +65,7 @@ class Observer:
         self._calendar = link.endpoint(side).calendar
         self._store = store
         self._guard = guard
+        self._completion = completion
         self._approved = approved
         self._log = log
         self.cursor: str | None = None
@@ -76,7 +81,7 @@ class Observer:
         for page in self._connector.changes(self._calendar, cursor):
             self.cursor = page.cursor or self.cursor
             complete = complete or page.listing is Listing.COMPLETE
-            ready = self._sort(page, waiting, gone)
+            ready = self._sort(page, waiting, gone, complete=complete)
             if complete:
                 listed.update(change.ref for change in page.changes)
             if ready:
@@ -94,10 +99,15 @@ class Observer:
         ref = unit.ref(self._side)
         if ref is None:
             return Observation(unit=unit)
-        return Observation(unit=unit, seen=self._fetch(ref, unit) or GONE)
+        return self._ask(ref, unit)
 
     def _sort(
-        self, page: Page, waiting: dict[str, list[Whole | Fragment]], gone: dict[str, None]
+        self,
+        page: Page,
+        waiting: dict[str, list[Whole | Fragment]],
+        gone: dict[str, None],
+        *,
+        complete: bool,
     ) -> list[Observation]:
         """What of a page can be judged at once: single events. The parts of a series may stand on
         different pages in any order, so they wait for the end of the listing."""
@@ -117,36 +127,50 @@ class Observer:
                     gone.pop(change.ref, None)
                     waiting.setdefault(change.ref, []).append(change)
         known = self._store.units_by_ref(self._link.id, self._side, list(ready))
-        observations = []
+        observations, sights = [], []
         for ref, change in ready.items():
             unit = known.get(ref) or self._new(ref)
             if isinstance(change, Unreadable):
                 observations.append(Observation(unit=unit, problem=change))
             elif isinstance(change, Whole):
-                observations.append(Observation(unit=unit, seen=change.copy))
-        return observations
+                sights.append((unit, change.copy, parts_of(change)))
+        return observations + self._completed(sights, complete=complete)
+
+    def _completed(
+        self, sights: Sequence[tuple[Unit, Copy, Collection[str]]], *, complete: bool
+    ) -> list[Observation]:
+        copies = self._completion.complete(
+            [Sight(unit.copy(self._side), copy, parts) for unit, copy, parts in sights],
+            listing_complete=complete,
+        )
+        return [
+            Observation(unit=unit, seen=copy)
+            for (unit, _, _), copy in zip(sights, copies, strict=True)
+        ]
 
     def _assemble(
         self, refs: Sequence[str], waiting: dict[str, list[Whole | Fragment]], *, complete: bool
     ) -> list[Observation]:
         known = self._store.units_by_ref(self._link.id, self._side, refs)
-        observations = []
+        observations, sights = [], []
         for ref in refs:
-            unit = known.get(ref)
-            shadow = unit.copy(self._side) if unit else None
+            unit = known.get(ref) or self._new(ref)
+            shadow = unit.copy(self._side)
             # A complete listing names every exception there is; what it leaves out is no more.
             copy = None if complete else shadow
-            for change in sorted(waiting.pop(ref), key=lambda change: isinstance(change, Fragment)):
+            changes = sorted(waiting.pop(ref), key=lambda change: isinstance(change, Fragment))
+            for change in changes:
                 copy = apply_change(copy, change) or copy
             if copy is None and complete:
                 self._log("exception without a series ignored", link=self._link.name, ref=ref)
-                continue
-            if copy is None or self._reshaped(shadow, copy):
-                copy = self._fetch(ref, unit)
-            observation = Observation(unit=unit or self._new(ref), seen=copy or GONE)
-            if unit is not None or copy is not None:
-                observations.append(observation)
-        return observations
+            elif copy is None or self._reshaped(shadow, copy):
+                asked = self._ask(ref, unit)
+                if ref in known or asked.seen is not GONE:
+                    observations.append(asked)
+            else:
+                parts = frozenset().union(*map(parts_of, changes))
+                sights.append((unit, copy, parts))
+        return observations + self._completed(sights, complete=complete)
 
     def _reshaped(self, shadow: Copy | None, copy: Copy) -> bool:
         """Whether exceptions that we only remember may have been moved by a change of the rule."""
@@ -173,17 +197,23 @@ class Observer:
             unit = self._store.unit(self._link.id, unit_id)
             if unit is None:
                 continue
-            copy = self._fetch(ref, unit)
-            if copy is not None:
+            observation = self._ask(ref, unit)
+            if observation.seen is not GONE:
                 self.short += 1
-            yield [Observation(unit=unit, seen=copy or GONE)]
+            yield [observation]
         if self.short:
             self._log("a complete listing had left out living events", count=self.short)
 
-    def _fetch(self, ref: str, unit: Unit | None) -> Copy | None:
-        shadow = unit.copy(self._side) if unit else None
+    def _ask(self, ref: str, unit: Unit) -> Observation:
+        """Read one unit directly. One that cannot be understood stops nobody else."""
+        shadow = unit.copy(self._side)
         keys = [override.key for override in shadow.event.overrides] if shadow else []
-        return self._connector.fetch(self._calendar, ref, keys)
+        try:
+            copy = self._connector.fetch(self._calendar, ref, keys)
+        except (RejectedError, UnmappableError) as error:
+            problem = Unreadable(ref=ref, code=error.code, detail=str(error))
+            return Observation(unit=unit, problem=problem)
+        return Observation(unit=unit, seen=copy or GONE)
 
     def _new(self, ref: str) -> Unit:
         unit_id = identity.unit_id(self._link.uid, self._side.value, ref)

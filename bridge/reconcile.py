@@ -97,6 +97,10 @@ class Decision:
     clashes: tuple[Clash, ...] = ()
     skipped: str = ""
 
+    def makes(self, side: Side) -> bool:
+        """Whether the unit is to be made on that side."""
+        return any(action.op is Op.CREATE and action.side is side for action in self.actions)
+
 
 def decide(unit: Unit, seen: Mapping[Side, Seen], rules: Rules) -> Decision:
     """The next step of one unit, given what the sides showed in this pass."""

@@ -11,7 +11,9 @@ from dataclasses import replace
 from bridge.records import Intent, Link, Op, Side, Unit, UnitState
 from bridge.store import Store, Tx
 from connectors.contract import Connector, Copy
+from connectors.errors import RejectedError
 from mappings import jsonform, merge
+from mappings.errors import UnmappableError
 from mappings.model import Event
 
 
@@ -26,7 +28,10 @@ def recover(
     intents = store.intents(link.id)
     for intent in intents:
         unit = store.unit(link.id, intent.unit_id)
-        settled = _settle(link, unit, intent, connectors[intent.side]) if unit else None
+        try:
+            settled = _settle(link, unit, intent, connectors[intent.side]) if unit else None
+        except (RejectedError, UnmappableError):
+            settled = unit  # what cannot be read now is reported by the next write or reading
         with store.begin() as tx:
             fence(tx)
             if settled is not None and settled != unit:

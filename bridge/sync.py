@@ -5,14 +5,18 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from bridge.apply import Applier, Counts, Task
+from bridge.completion import Completion
 from bridge.observe import Observation, Observer
 from bridge.plan import LinkPlan, guard
 from bridge.reconcile import Rules, Seen, decide
 from bridge.records import JournalEntry, Link, LinkState, Op, Run, RunKind, Side, Unit, UnitState
 from bridge.recovery import recover
 from bridge.store import Store, Tx
-from connectors.contract import Connector, Unreadable
+from connectors.contract import Connector, Copy, Unreadable
 from connectors.errors import ConnectorError, ResyncError
+from mappings import recurrence
+from mappings.policy import AttendeePolicy, Content
+from mappings.projection import project
 
 
 @dataclass(slots=True)
@@ -207,8 +211,13 @@ class LinkPass:
         for unit in self._store.due_retries(self._link.id, self._around.now()):
             if unit.id in self._seen:
                 continue
-            looked = {side: self._observer(side).fetch(unit).seen for side in Side}
-            yield from self._decide(unit, {side: s for side, s in looked.items() if s is not None})
+            looked = {side: self._observer(side).fetch(unit) for side in Side}
+            problems = [item.problem for item in looked.values() if item.problem is not None]
+            if problems:
+                self._problems.append((unit, problems[0]))
+                continue
+            seen = {side: item.seen for side, item in looked.items() if item.seen is not None}
+            yield from self._decide(unit, seen)
 
     def _decide(self, unit: Unit, seen: Mapping[Side, Seen]) -> Iterator[Task]:
         decision = decide(unit, seen, self._rules)
@@ -269,10 +278,28 @@ class LinkPass:
                 connector=self._connectors[side],
                 store=self._store,
                 guard=self._rules.policy.delete_guard,
+                completion=self._completion(side),
                 approved=self._approved,
                 log=self._around.log,
             )
         return self._observers[side]
+
+    def _completion(self, side: Side) -> Completion:
+        rules, policy = self._rules, self._rules.policy
+        limits = rules.limits[side.other]
+
+        def wanted(copy: Copy) -> bool:
+            inside = recurrence.overlaps(copy.event, rules.since, rules.until)
+            return inside and project(copy.event, policy, limits).event is not None
+
+        carries = policy.content is Content.FULL and policy.attendees is not AttendeePolicy.NONE
+        return Completion(
+            self._connectors[side],
+            self._link.endpoint(side).calendar,
+            detailed=carries,
+            wanted=wanted,
+            trusting=self._link.policy_digest == rules.digest,
+        )
 
     def _read(self, side: Side) -> Iterator[Iterable[Observation]]:
         observer = self._observer(side)

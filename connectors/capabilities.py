@@ -38,6 +38,7 @@ class Capabilities:
     writable: bool = True
     cursor_lifetime: timedelta | None = None
     parallel_writes: int = 1
+    parallel_reads: int = 1
     batch_size: int = 1
     budget: RateBudget = field(default_factory=RateBudget)
     lag: timedelta = timedelta(0)

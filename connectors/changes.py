@@ -1,10 +1,11 @@
 """What a side holds after a change: the one place where fragments are put together."""
 
+from collections.abc import Collection
 from dataclasses import replace
 
 from connectors.contract import Copy, Fragment, Member, Whole
 from mappings import recurrence
-from mappings.model import Event, Key
+from mappings.model import Details, Event, Key
 
 _OCCURRENCE = "occurrence:"
 
@@ -35,6 +36,46 @@ def apply_change(copy: Copy | None, change: Whole | Fragment) -> Copy | None:
         members=_members(copy, change, recurring=event.recurring),
         updated=max((time for time in times if time), default=None),
     )
+
+
+def parts_of(change: Whole | Fragment) -> frozenset[str]:
+    """The members that a change shows anew."""
+    if isinstance(change, Whole):
+        keys = (override.key for override in change.copy.event.overrides)
+        return frozenset({"main", *map(occurrence_part, keys)})
+    keys = (override.key for override in change.overrides)
+    main = {"main"} if change.main else set()
+    return frozenset({*main, *map(occurrence_part, keys)})
+
+
+def carry_over(
+    copy: Copy, shown: Copy, fields: Collection[str], parts: Collection[str] = ()
+) -> Copy:
+    """`copy` with these details as they were last shown, except in the members `parts`."""
+    old = shown.event
+    details = copy.event.details
+    if "main" not in parts:
+        details = _carried(details, old.details, fields)
+    overrides = [
+        override
+        if override.details is None or occurrence_part(override.key) in parts
+        else replace(
+            override,
+            details=_carried(override.details, _known(old, override.key), fields),
+        )
+        for override in copy.event.overrides
+    ]
+    event = replace(copy.event, details=details, overrides=tuple(overrides))
+    return replace(copy, event=recurrence.tidy(event))
+
+
+def _known(event: Event, key: Key) -> Details:
+    override = event.overrides_by_key.get(key)
+    return (override.details if override else None) or event.details
+
+
+def _carried(details: Details, known: Details, fields: Collection[str]) -> Details:
+    return replace(details, **{name: getattr(known, name) for name in fields})
 
 
 def _event(shown: Event | None, main: Event, change: Fragment) -> Event:

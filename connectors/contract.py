@@ -7,7 +7,7 @@ side holds of a unit. Methods block; any of them may raise any `ConnectorError`.
 be used from several threads at once.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -211,6 +211,21 @@ class Connector(Protocol):
 
     def close(self) -> None:
         """Let go of sockets. The connector is not used afterwards."""
+
+
+@runtime_checkable
+class Completes(Protocol):
+    """A connector whose listings leave details out that cost a call for each event.
+
+    The bridge asks only for events that it is going to copy, and only if a link wants to know.
+    """
+
+    @property
+    def left_out(self) -> frozenset[str]:
+        """The `Details` fields that `changes` leaves empty. `fetch` and writes show them."""
+
+    def complete(self, calendar: str, copy: Copy, parts: Collection[str]) -> Copy:
+        """`copy` with those fields filled in for the members in `parts` (`Member.part`)."""
 
 
 @runtime_checkable
