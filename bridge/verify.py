@@ -13,7 +13,7 @@ from typing import Any
 from bridge.reconcile import Rules
 from bridge.records import Link, Side, UnitState
 from bridge.store import Store
-from connectors.contract import Connector
+from connectors.contract import Connector, Whole
 from mappings import richtext
 from mappings.model import Details, Event, Occurrence, When
 from mappings.projection import project
@@ -75,7 +75,24 @@ def verify(
             continue
         a, b = here[Side.A].get(unit, []), here[Side.B].get(unit, [])
         result.differences.extend(_compare(unit, a, b))
+    result.differences.extend(_orphans(link, connectors[Side.B], store))
     return result
+
+
+def _orphans(link: Link, connector: Connector, store: Store) -> Iterator[dict[str, Any]]:
+    """Copies that carry a bridge's mark although no link to that calendar knows them."""
+    known = {
+        ref
+        for other in store.links()
+        for side in Side
+        if other.endpoint(side) == link.b
+        for ref, _unit in store.refs(other.id, side)
+    }
+    for page in connector.changes(link.b.calendar, None):
+        for change in page.changes:
+            if isinstance(change, Whole) and change.copy.origin and change.ref not in known:
+                title = change.copy.event.details.title
+                yield {"unit": change.ref, "what": "orphaned copy on b", "title": title}
 
 
 def _tended(link: Link, store: Store) -> dict[Side, dict[str, str]]:
