@@ -35,7 +35,7 @@ class Delivery(_Strict):
     `silence` is how long a long connection may show no sign of life, in ping intervals.
     """
 
-    mode: Literal["long-connection", "webhook", "none"] = "none"
+    mode: Literal["long-connection", "webhook", "none"] = "long-connection"
     encrypt_key: SecretStr | None = None
     verification_token: SecretStr | None = None
     max_age: timedelta = timedelta(hours=7)

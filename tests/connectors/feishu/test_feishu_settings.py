@@ -67,6 +67,10 @@ def test_secrets_do_not_show_in_the_settings() -> None:
     assert not any(secret in shown for secret in ("s3cret", "k3y", "t0ken"))
 
 
+def test_changes_come_over_the_long_connection_unless_said_otherwise() -> None:
+    assert PLUGIN.settings(**GOOD).delivery.mode == "long-connection"
+
+
 def test_provider_and_connector_offer_what_the_bridge_asks_for(bench: Any, ann: Any) -> None:
     provider = bench.provider()
     for ability in (Provider, Consents, Listens, Receives):
