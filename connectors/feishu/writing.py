@@ -324,7 +324,10 @@ def _schedule(event: Event) -> tuple[object, ...]:
 def _check_holdable(event: Event) -> None:
     if event.rdates:
         raise RejectedError(
-            "a Feishu series cannot hold extra dates", provider=PROVIDER, code="rdates"
+            "a Feishu series cannot hold extra dates; take the dates out of the series and make "
+            "each of them an event of its own",
+            provider=PROVIDER,
+            code="rdates",
         )
 
 
