@@ -74,7 +74,7 @@ class Call:
                 if day is None and item.recurrence is None:
                     raise EwsError("ErrorCalendarCannotUseIdForOccurrenceId")
                 return View(self.world, item)
-            case "ItemId":
+            case "ItemId" | "ReferenceItemId":
                 item, day = self._stored(element.get("Id"))
                 if day is None:
                     return View(self.world, item)

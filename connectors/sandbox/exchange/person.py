@@ -65,6 +65,16 @@ class Person:
         item.values["item:Subject"] = f"Canceled: {item.values.get('item:Subject', '')}"
         return self.show(self._mailbox.put(item).id)
 
+    def copies(self, event: str, count: int) -> list[str]:
+        """Many more events like this one, each with an own UID; their ids."""
+        made = []
+        for number in range(count):
+            item = self._view(event).item.draft()
+            item.id, item.created = self._mailbox.new_id(), None
+            item.values["calendar:UID"] = f"{item.values['calendar:UID']}{number:08X}"
+            made.append(self._mailbox.put(item).id)
+        return made
+
     def change(self, event: str, fields: Fields, *, mails: bool = False) -> Fields:
         """Change some fields of an event, of a series or (by its id) of one occurrence."""
         view = self._view(event)

@@ -64,7 +64,10 @@ class Shape:
 def _asked(uri: str, strict: bool) -> str:
     field = BY_URI.get(uri)
     if field is None:
-        if re.fullmatch(r"(item|calendar|message|meeting|conversation):\w+", uri):
+        if re.fullmatch(
+            r"(item|calendar|message|meeting|meetingRequest|contacts|task|conversation|distributionlist|postitem):[\w:]+",
+            uri,
+        ):
             return uri
         raise EwsFaultError("ErrorInvalidPropertyRequest", f"Property {uri} is not known.")
     if strict and not field.find:
