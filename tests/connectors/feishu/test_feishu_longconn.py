@@ -172,5 +172,5 @@ def test_hints_go_on_after_the_process_was_killed_and_the_connection_refused(
 
 
 def test_nobody_listens_unless_that_is_how_events_are_delivered(bench: Any) -> None:
-    bench.provider().listen(lambda _hint: None, lambda: False)
+    bench.provider(delivery={"mode": "none"}).listen(lambda _hint: None, lambda: False)
     assert bench.sandbox.calls() == []
