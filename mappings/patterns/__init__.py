@@ -1,6 +1,7 @@
 """Recurrence rules as the patterns of Exchange and Microsoft Graph, and back."""
 
 from mappings.patterns.closed import expand_pattern
+from mappings.patterns.growth import Rolled, rolled
 from mappings.patterns.model import (
     AbsoluteMonthly,
     AbsoluteYearly,
@@ -14,9 +15,19 @@ from mappings.patterns.model import (
     RelativeYearly,
     Weekly,
 )
+from mappings.patterns.origin import (
+    Copy,
+    Joined,
+    Origin,
+    join,
+    origin_of,
+    read_origin,
+    write_origin,
+)
 from mappings.patterns.planner import plan
 from mappings.patterns.profile import EWS, GRAPH, Profile
 from mappings.patterns.result import Part, Plan, Single
+from mappings.patterns.reverse import unplan
 from mappings.patterns.shape import Tier
 from mappings.patterns.windows import iana_zone, windows_zone
 
@@ -25,10 +36,13 @@ __all__ = [
     "GRAPH",
     "AbsoluteMonthly",
     "AbsoluteYearly",
+    "Copy",
     "Daily",
     "EndDate",
+    "Joined",
     "NoEnd",
     "Numbered",
+    "Origin",
     "Part",
     "Pattern",
     "Plan",
@@ -36,11 +50,18 @@ __all__ = [
     "Range",
     "RelativeMonthly",
     "RelativeYearly",
+    "Rolled",
     "Single",
     "Tier",
     "Weekly",
     "expand_pattern",
     "iana_zone",
+    "join",
+    "origin_of",
     "plan",
+    "read_origin",
+    "rolled",
+    "unplan",
     "windows_zone",
+    "write_origin",
 ]

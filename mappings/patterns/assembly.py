@@ -81,11 +81,13 @@ def assemble(event: Event, profile: Profile, now: datetime, zone: ZoneSpan) -> A
     )
     if made.tier < Tier.SEVERAL and len(shapes) > 1:
         made = replace(made, tier=Tier.SEVERAL)
-    without = _without(event, made, window)
-    if without and event.rule.until is None and made.rolling is None:
-        reason = "each year a clock change moves an occurrence onto another"
-        tier = max(made.tier, Tier.SEGMENTED)
-        made = replace(made, rolling=window, tier=tier, reason=reason)
+    without = _without(event, profile.horizon)
+    if without and event.rule.until is None:
+        if made.rolling is None:
+            reason = "again and again a clock change moves an occurrence onto another"
+            tier = max(made.tier, Tier.SEGMENTED)
+            made = replace(made, rolling=window, tier=tier, reason=reason)
+        without = frozenset(key for key in without if key < window[1].isoformat())
     return _assembled(event, profile, made, woven, zone, without)
 
 
@@ -103,7 +105,7 @@ def only_singles(event: Event, profile: Profile, now: datetime, reason: str) -> 
         reason = f"SUBDAILY_CAP: {reason}"
     made = Plan(tier=Tier.SINGLES, rolling=(since, until), reason=reason)
     woven = [_Woven((), tuple(keys), time())]
-    without = _without(event, made, (since, until))
+    without = skipped_keys(event, begin, datetime.combine(until, time()))
     return _assembled(event, profile, made, woven, ZoneSpan(None, False), without)
 
 
@@ -227,15 +229,14 @@ def _segments(
     return tuple(found)
 
 
-def _without(event: Event, made: Plan, window: tuple[date, date]) -> frozenset[Key]:
+def _without(event: Event, years: int) -> frozenset[Key]:
+    """The members that a clock change moves onto others, of an endless series those of so many
+    years."""
     rule = event.rule
-    until = datetime.combine(window[1], time())
-    since = datetime.combine(window[0], time())
-    if made.rolling is None:
-        since = clock_of(event.when.start)
-        if rule is not None and rule.until is not None:
-            until = datetime.fromisoformat(rule.until) + _DAY
-    return skipped_keys(event, since, until)
+    since = clock_of(event.when.start)
+    if rule is not None and rule.until is not None:
+        return skipped_keys(event, since, datetime.fromisoformat(rule.until) + _DAY)
+    return skipped_keys(event, since, datetime(min(since.year + years, 2499), 1, 1))  # noqa: DTZ001
 
 
 def _assembled(

@@ -26,6 +26,7 @@ _MOST_GONE = 25
 _GONE_A_YEAR = 12.5
 _SPARE_A_YEAR = 4.5
 _FEWEST_IN_SEGMENT = 10
+_FEWEST_IN_RUN = 6
 _PROVEN = 64
 """Two series of the simple forms that agree on so many days agree on all."""
 
@@ -182,7 +183,7 @@ def segment(found: tuple[int, ...], gap: int, profile: Profile, key: str) -> lis
         spare=0.0,
         profile=profile,
     )
-    if split is None or 3 * len(split.covers) > len(found):
+    if split is None or _FEWEST_IN_RUN * len(split.covers) > len(found):
         return None
     return [
         replace(piece, key=f"{key}/{piece.key}@{piece.first.isoformat()}")
