@@ -123,6 +123,29 @@ def decide(unit: Unit, seen: Mapping[Side, Seen], rules: Rules) -> Decision:
     return _decide_merge(unit, a, b, rules)
 
 
+def extension(unit: Unit, now: datetime) -> Decision:
+    """The next piece of an endless series for the sides that can only hold it piece by piece."""
+    due = [
+        (side, copy)
+        for side in Side
+        if (copy := unit.copy(side)) and copy.extend_at and copy.extend_at <= now
+    ]
+    actions = tuple(
+        Action(
+            unit_id=unit.id,
+            side=side,
+            op=Op.UPDATE,
+            cause="the next piece of an endless series is due",
+            title=copy.event.details.title,
+            desired=copy.event,
+            base=copy,
+            fields=("schedule",),
+        )
+        for side, copy in due
+    )
+    return Decision(unit=unit, actions=actions)
+
+
 def _now(unit: Unit, seen: Mapping[Side, Seen], side: Side) -> Copy | None:
     copy = seen.get(side)
     return copy if isinstance(copy, Copy) else unit.copy(side)

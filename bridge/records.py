@@ -111,6 +111,12 @@ class Unit:
         """The unit's name on that side."""
         return self.ref_a if side is Side.A else self.ref_b
 
+    @property
+    def extend_at(self) -> datetime | None:
+        """When a side has to be given the next piece of an endless series."""
+        times = [copy.extend_at for copy in (self.a, self.b) if copy and copy.extend_at]
+        return min(times, default=None)
+
     def without(self, side: Side) -> "Unit":
         """The same unit after we took it away from that side: nothing of it stands there now,
         so that the provider's own word of our deletion is no news."""
@@ -138,7 +144,8 @@ class Op(StrEnum):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Intent:
     """A write that was decided but whose result is not stored yet. Found after a crash, it is
-    looked up before anything else happens to its unit. `desired` is what the side was to hold."""
+    looked up before anything else happens to its unit. `desired` is what the side's shadow was to
+    become by this write alone."""
 
     id: int
     link_id: int

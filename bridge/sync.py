@@ -8,7 +8,7 @@ from bridge.apply import Applier, Counts, Task
 from bridge.completion import Completion
 from bridge.observe import Observation, Observer
 from bridge.plan import LinkPlan, guard
-from bridge.reconcile import Rules, Seen, decide
+from bridge.reconcile import Rules, Seen, decide, extension
 from bridge.records import JournalEntry, Link, LinkState, Op, Run, RunKind, Side, Unit, UnitState
 from bridge.recovery import recover
 from bridge.store import Store, Tx
@@ -218,6 +218,10 @@ class LinkPass:
                 continue
             seen = {side: item.seen for side, item in looked.items() if item.seen is not None}
             yield from self._decide(unit, seen)
+        now = self._around.now()
+        for unit in self._store.due_extensions(self._link.id, now):
+            if unit.id not in self._seen:
+                yield Task(unit=unit, seen={}, decision=extension(unit, now))
 
     def _decide(self, unit: Unit, seen: Mapping[Side, Seen]) -> Iterator[Task]:
         decision = decide(unit, seen, self._rules)

@@ -66,6 +66,8 @@ class Copy:
     mark that the bridge left on it (the create key), None if there is none or the side cannot
     keep one. `organized` is False where the account is only a participant and may change nothing
     but its own view. `updated` is the provider's own time of the last change, if it tells.
+    `extend_at` is set where the side can hold an endless series only piece by piece: from then on
+    `update` is to be called again, with nothing changed, so that it adds the next piece.
     """
 
     ref: str
@@ -74,6 +76,7 @@ class Copy:
     origin: str | None = None
     organized: bool = True
     updated: datetime | None = None
+    extend_at: datetime | None = None
 
     def version(self, part: str = "main") -> str | None:
         """The version of a member, None if the member or its version is unknown."""
@@ -191,7 +194,8 @@ class Connector(Protocol):
         """
 
     def update(self, calendar: str, copy: Copy, event: Event) -> Copy:
-        """Change the unit from `copy` to `event`, touching only what differs.
+        """Change the unit from `copy` to `event`, touching only what differs; with an unchanged
+        `event`, extend what can only be held piece by piece (`Copy.extend_at`).
 
         Raises `ConflictError` if it is no longer what `copy` shows (where the write guard is
         enforced). If it breaks off half way, fetching and updating again completes it.

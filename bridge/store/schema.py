@@ -109,6 +109,7 @@ units = Table(
     Column("a_ref", _Exact),
     Column("b_ref", _Exact),
     Column("retry_at", Instant),
+    Column("extend_at", Instant),
     Column("policy_digest", _Exact, nullable=False),
     Column("generation", Integer, nullable=False),
     Column("attempts", Integer, nullable=False),
@@ -134,14 +135,15 @@ for _side in "ab":
         sqlite_where=_standing,
         postgresql_where=_standing,
     )
-_waiting = text("retry_at IS NOT NULL")
-Index(
-    "ix_units_retry_at",
-    units.c.retry_at,
-    units.c.link_id,
-    sqlite_where=_waiting,
-    postgresql_where=_waiting,
-)
+for _name in ("retry_at", "extend_at"):
+    _waiting = text(f"{_name} IS NOT NULL")
+    Index(
+        f"ix_units_{_name}",
+        units.c[_name],
+        units.c.link_id,
+        sqlite_where=_waiting,
+        postgresql_where=_waiting,
+    )
 
 members = Table(
     "members",

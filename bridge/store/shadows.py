@@ -20,12 +20,14 @@ def copy_to_json(copy: Copy) -> dict[str, Any]:
         value["organized"] = False
     if copy.updated is not None:
         value["updated"] = copy.updated.isoformat()
+    if copy.extend_at is not None:
+        value["extend_at"] = copy.extend_at.isoformat()
     return value
 
 
 def copy_from_json(value: Any) -> Copy:
     """The copy again, equal to the one that was written."""
-    updated = value.get("updated")
+    updated, extend_at = value.get("updated"), value.get("extend_at")
     return Copy(
         ref=value["ref"],
         event=event_from_json(value["event"]),
@@ -35,4 +37,5 @@ def copy_from_json(value: Any) -> Copy:
         origin=value.get("origin"),
         organized=value.get("organized", True),
         updated=None if updated is None else datetime.fromisoformat(updated),
+        extend_at=None if extend_at is None else datetime.fromisoformat(extend_at),
     )

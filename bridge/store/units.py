@@ -95,6 +95,15 @@ class UnitReads(Reads):
         )
         return list(self._units(query.order_by(units.c.retry_at, units.c.id)))
 
+    def due_extensions(self, link_id: int, now: datetime) -> list[Unit]:
+        """Living units of which a side can only hold a part, and of which more is due there."""
+        query = select(units).where(
+            units.c.link_id == link_id,
+            units.c.state == UnitState.LIVE,
+            units.c.extend_at <= now,
+        )
+        return list(self._units(query.order_by(units.c.extend_at, units.c.id)))
+
     def next_retry(self, link_id: int) -> datetime | None:
         """When the first parked unit of a link wants its next attempt."""
         query = select(func.min(units.c.retry_at)).where(
@@ -179,6 +188,7 @@ def unit_to_row(unit: Unit) -> dict[str, Any]:
         "id": unit.id,
         "state": unit.state.value,
         "retry_at": unit.retry_at,
+        "extend_at": unit.extend_at,
         "policy_digest": unit.policy_digest,
         "generation": unit.generation,
         "attempts": unit.attempts,

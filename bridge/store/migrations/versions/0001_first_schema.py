@@ -175,6 +175,7 @@ def upgrade() -> None:
         sa.Column("a_ref", EXACT),
         sa.Column("b_ref", EXACT),
         sa.Column("retry_at", sa.BigInteger()),
+        sa.Column("extend_at", sa.BigInteger()),
         sa.Column("policy_digest", EXACT, nullable=False),
         sa.Column("generation", sa.Integer(), nullable=False),
         sa.Column("attempts", sa.Integer(), nullable=False),
@@ -192,12 +193,10 @@ def upgrade() -> None:
     )
     op.create_index("ix_units_a_hash", "units", ["a_hash", "link_id"])
     op.create_index("ix_units_b_hash", "units", ["b_hash", "link_id"])
-    op.create_index(
-        "ix_units_retry_at",
-        "units",
-        ["retry_at", "link_id"],
-        **_where("retry_at IS NOT NULL"),
-    )
+    for name in ("retry_at", "extend_at"):
+        op.create_index(
+            f"ix_units_{name}", "units", [name, "link_id"], **_where(f"{name} IS NOT NULL")
+        )
     op.create_index("ix_units_state", "units", ["state", "link_id"])
     op.create_index(
         "uq_units_a_hash",
