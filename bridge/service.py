@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 import uvicorn
 
+from bridge.housekeeping import Housekeeping
 from bridge.intake import Intake, recheck_setting
 from bridge.jobs import Done, Ending, Failed, Snooze, Workers
 from bridge.records import Link, LinkState, RunKind, Side
@@ -46,6 +47,7 @@ class Service:
             self._store, self._handle, now=self._now, threads=runtime.config.service.workers
         )
         self._intake = Intake(runtime, self._workers.wake)
+        self._housekeeping = Housekeeping(runtime)
         self._web: uvicorn.Server | None = None
         self._web_thread: threading.Thread | None = None
 
@@ -68,6 +70,7 @@ class Service:
         if "schedule" in self._only:
             with self._store.begin() as tx:
                 tx.hint(list(self._ready), self._now())
+            self._housekeeping.start()
         if "workers" in self._only:
             self._workers.start()
         self._log.info("running %s link(s)", len(links))
@@ -78,6 +81,8 @@ class Service:
             self._web.should_exit = True
         self._intake.stop()
         self._workers.stop()
+        if "schedule" in self._only:
+            self._housekeeping.stop()
         if self._web_thread is not None:
             self._web_thread.join(3)
 

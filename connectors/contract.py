@@ -320,6 +320,17 @@ class Finding:
 
 
 @runtime_checkable
+class KeepsAlive(Protocol):
+    """A provider whose consents die if they are not used for some days."""
+
+    def keep_alive(self, account: str) -> None:
+        """Use the account's refresh token if it has not been used for a day.
+
+        Harmless to repeat; an account without consent is left alone.
+        """
+
+
+@runtime_checkable
 class Provider(Protocol):
     """One configured connector."""
 
