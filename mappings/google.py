@@ -81,7 +81,11 @@ _VISIBILITIES = {
 _BUSY_BY_TYPE = {"outOfOffice": Busy.AWAY, "workingLocation": Busy.ELSEWHERE}
 _SECONDARY = "@group.calendar.google.com"
 _SPLIT_SUFFIX = re.compile(r"_R\d{8}(?:T\d{6})?$")
-_OWN_OF_MASTER = frozenset({"recurrence", "id", "etag", "created", "updated", "htmlLink"})
+_OWN_OF_MASTER = frozenset(
+    {"recurrence", "id", "etag", "sequence", "created", "updated", "htmlLink"}
+)
+"""What an occurrence does not inherit. A repeated write must not bear the master's sequence: the
+first may have raised the occurrence's own, and Google refuses a lower one."""
 
 
 def is_exception(wire: Wire) -> bool:
