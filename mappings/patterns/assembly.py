@@ -24,6 +24,7 @@ from mappings.patterns.shape import (
     days,
     segment,
     shape,
+    singles,
 )
 from mappings.patterns.strands import Strand, strands
 from mappings.patterns.windows import ZoneSpan
@@ -64,18 +65,20 @@ def assemble(event: Event, profile: Profile, now: datetime, zone: ZoneSpan) -> A
         listed = sorted({event.when.key, *event.rdates})
         woven = [_Woven((), tuple(listed), time())]
         return _assembled(event, profile, Plan(tier=Tier.SEVERAL), woven, zone, frozenset())
+    window = _window(now)
     shapes = _shapes(event, event.rule, profile, now)
     if shapes is None:
         return only_singles(event, profile, now, "the target cannot repeat so often in a day")
-    window = _window(now)
-    woven = [_woven(event, strand, found, profile, window) for strand, found in shapes]
-    segmented = any(_segmented(found) for _, found in shapes)
+    woven = [_woven(event, strand, found, window) for strand, found in shapes]
+    segmented = any(found.tier is Tier.SEGMENTED and found.rest == () for _, found in shapes)
     last = (now + NEXT_SEGMENT).date() if segmented else window[1]
     ends = [found.verified for _, found in shapes if found.verified]
     reasons = [found.reason for _, found in shapes if found.reason]
     made = Plan(
         tier=max(found.tier for _, found in shapes),
-        rolling=(window[0], last) if any(found.rest is None for _, found in shapes) else None,
+        rolling=(window[0], last)
+        if any(found.tier >= Tier.SEGMENTED for _, found in shapes)
+        else None,
         verified=min(ends) if ends else None,
         reason=reasons[0] if reasons else None,
     )
@@ -162,16 +165,21 @@ def _shapes(
     found = strands(rule, event.when)
     if not found:
         return None
-    gap = gap_of(event, profile)
-    return [
-        (strand, shape(strand.rule, strand.first, strand.last, gap, _far(profile, strand, now)))
-        for strand in found
-    ]
-
-
-def gap_of(event: Event, profile: Profile) -> int:
-    """The least number of days from one occurrence to the next one of the same series."""
-    return 1 if profile.overlap else max(1, -(-event.when.duration // _DAY))
+    gap = 1 if profile.overlap else max(1, -(-event.when.duration // _DAY))
+    shapes = []
+    for strand in found:
+        far = _far(profile, strand, now)
+        one = shape(strand.rule, strand.first, strand.last, gap, far)
+        if one.tier is Tier.SEGMENTED and not one.pieces:
+            pieces = _segments(strand, gap, profile, _window(now))
+            # Within the segments nothing is left; where one fails, everything is single events.
+            one = (
+                singles(one.reason or "")
+                if pieces is None
+                else replace(one, pieces=pieces, rest=())
+            )
+        shapes.append((strand, one))
+    return shapes
 
 
 def _far(profile: Profile, strand: Strand, now: datetime) -> Profile:
@@ -182,27 +190,16 @@ def _far(profile: Profile, strand: Strand, now: datetime) -> Profile:
     return profile if years == profile.horizon else replace(profile, horizon=years)
 
 
-def _segmented(found: Shape) -> bool:
-    return found.tier is Tier.SEGMENTED and not found.pieces
-
-
-def _woven(
-    event: Event, strand: Strand, found: Shape, profile: Profile, window: tuple[date, date]
-) -> _Woven:
-    pieces: tuple[Piece, ...] | None = found.pieces
+def _woven(event: Event, strand: Strand, found: Shape, window: tuple[date, date]) -> _Woven:
     rest: Iterable[date] = found.rest or ()
-    if _segmented(found):
-        pieces = _segments(strand, gap_of(event, profile), profile, window)
-    if pieces is None or (found.rest is None and not _segmented(found)):
-        pieces = pieces or ()
+    if found.rest is None:
         until = window[1] - _DAY
-        since = datetime.combine(window[0], time()).date()
         last = min(until, strand.last) if strand.last else until
-        held = {day for piece in pieces for day in _dates(piece, last)}
-        inside = map(date.fromordinal, days(strand.rule, strand.first, since, last))
+        held = {day for piece in found.pieces for day in _dates(piece, last)}
+        inside = map(date.fromordinal, days(strand.rule, strand.first, window[0], last))
         rest = [day for day in inside if day not in held]
     keys = tuple(_key(event, day, strand.clock) for day in rest)
-    return _Woven(pieces, keys, strand.clock)
+    return _Woven(found.pieces, keys, strand.clock)
 
 
 def _segments(

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator
 from datetime import date, timedelta
-from itertools import islice, takewhile
+from itertools import takewhile
 
 from mappings.members import is_member
 from mappings.model import Event, Key, Rule
@@ -62,8 +62,3 @@ def difference(event: Event, plan: Plan, without: frozenset[Key]) -> str | None:
         if times != due:
             return f"{key} would be written {times} times instead of {due}"
     return None
-
-
-def first_keys(part: Part, limit: int) -> list[Key]:
-    """At most so many occurrences of a part."""
-    return list(islice(part_keys(part), limit))

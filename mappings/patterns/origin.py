@@ -5,7 +5,7 @@ not tell what rule they came from.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
@@ -118,8 +118,17 @@ def read_origin(text: str) -> Origin | None:
         return None
 
 
-def join(copies: Sequence[Copy], profile: Profile, now: datetime) -> Joined | None:
+def join(
+    copies: Sequence[Copy],
+    profile: Profile,
+    now: datetime,
+    *,
+    preferred: Sequence[str] = (),
+    known: Collection[str] | None = None,
+) -> Joined | None:
     """The series of which these are all the copies; None if their marks do not fit together.
+
+    Profile, `now` and zones as for `plan`.
 
     What the plan itself deletes is no cancellation; what is deleted beyond it, and a single that
     should be there and is not, is one. Overrides and singles that differ become overrides.
@@ -139,7 +148,7 @@ def join(copies: Sequence[Copy], profile: Profile, now: datetime) -> Joined | No
         rdates=origin.rdates,
         uid=copies[0].event.uid,
     )
-    planned = plan(base, profile, now)
+    planned = plan(base, profile, now, preferred=preferred, known=known)
     parts = {part.key: part for part in planned.parts}
     overrides: dict[Key, Override] = {}
     differing = []

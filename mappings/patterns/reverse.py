@@ -12,6 +12,7 @@ from mappings.patterns.model import (
     AbsoluteMonthly,
     AbsoluteYearly,
     Daily,
+    EndDate,
     NoEnd,
     Numbered,
     Pattern,
@@ -22,6 +23,9 @@ from mappings.patterns.model import (
 )
 from mappings.rule_normal import clamped, normal
 from mappings.rule_text import invalid
+
+LAST_YEAR = 2499
+"""Exchange ends an endless series in the year 4500, and nobody else means a later end either."""
 
 _SHORTEST = (31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 
@@ -35,6 +39,8 @@ def unplan(pattern: Pattern, bounds: Range, first: When) -> Rule:
     (Exchange: AbsoluteMonthlyRecurrence and its kin; RFC 5545 section 3.3.10.)
     """
     start = clock_of(first.start).date()
+    if isinstance(bounds, EndDate) and bounds.last.year > LAST_YEAR:
+        bounds = NoEnd()
     dates = expand_pattern(pattern, bounds, start)
     if next(dates, None) != start:
         raise invalid("the pattern does not begin with the first occurrence")

@@ -140,7 +140,8 @@ def _continued(
         stop = date(first.year + SEGMENT_YEARS, 1, 1).toordinal()
         sample = tuple(day for day in found if day < stop)
         runs = segment(sample, gap, profile, "")
-        if runs and (split is None or len(runs) < len(split.covers)):
+        worth = runs and len(sample) >= max(_FEWEST_IN_SEGMENT, _FEWEST_IN_RUN * len(runs))
+        if runs and worth and (split is None or len(runs) < len(split.covers)):
             return Shape(Tier.SEGMENTED, rest=None, verified=verified, reason="it needs segments")
     if split is None:
         return singles("the target has no pattern for it")
@@ -167,10 +168,10 @@ def _split(
 def segment(found: tuple[int, ...], gap: int, profile: Profile, key: str) -> list[Piece] | None:
     """The days of a few years as one trimmed series, or as a few that follow each other.
 
-    None if that would take too much for too little.
+    None if that would take too many.
     """
-    if len(found) < _FEWEST_IN_SEGMENT:
-        return None
+    if not found:
+        return []
     broad = superset(found, gap=gap, profile=profile) if profile.exdate else None
     if broad and len(broad.gone) < min(len(found), _GONE_A_YEAR * SEGMENT_YEARS + 1):
         return [_piece(broad, key, False)]
@@ -183,7 +184,7 @@ def segment(found: tuple[int, ...], gap: int, profile: Profile, key: str) -> lis
         spare=0.0,
         profile=profile,
     )
-    if split is None or _FEWEST_IN_RUN * len(split.covers) > len(found):
+    if split is None:
         return None
     return [
         replace(piece, key=f"{key}/{piece.key}@{piece.first.isoformat()}")

@@ -148,6 +148,10 @@ def test_ranges_end_with_the_last_real_occurrence() -> None:
     assert unplan(Weekly(1, ("TU",)), NoEnd(), start).until is None
 
 
+def test_an_end_in_the_year_4500_is_no_end() -> None:
+    assert unplan(Weekly(1, ("TU",)), EndDate(date(4500, 9, 1)), at(date(2027, 1, 5))).until is None
+
+
 def test_a_pattern_that_does_not_begin_with_its_first_occurrence_is_refused() -> None:
     with pytest.raises(UnmappableError):
         unplan(Weekly(1, ("MO",)), NoEnd(), at(date(2027, 1, 5)))
