@@ -72,10 +72,14 @@ def belongs(wire: Wire, series: Event) -> bool:
 
 
 def exception(wire: Wire, series: Event) -> tuple[Override, Member]:
-    """One exception of a series. Raises `UnmappableError`."""
+    """One exception of a series. Raises `UnmappableError`.
+
+    A removed one has no version: who removes it is not told any.
+    """
     override = dialect.decode_override(wire, series.when)
+    version = None if override.cancelled else wire.get("etag")
     part = occurrence_part(override.key)
-    return override, Member(part=part, id=wire["id"], version=wire.get("etag"))
+    return override, Member(part=part, id=wire["id"], version=version)
 
 
 class Reader:
@@ -141,6 +145,18 @@ class Reader:
             )
         except UnmappableError as error:
             raise _unreadable(error) from error
+
+    def series_event(self, calendar: str, ref: str) -> Event | None:
+        """The series without its changed occurrences, None if it is not on this calendar.
+
+        One call. Raises `UnmappableError`.
+        """
+        wire = self.get(calendar, ref)
+        if wire is None or dialect.is_cancelled(wire):
+            return None
+        event = single_or_master(wire, self.zone(calendar)).event
+        self._recall.series.put((calendar, ref), event)
+        return event
 
     def copy(self, wire: Wire, zone: str) -> Copy:
         """As `single_or_master`, with a connector's error. Raises `RejectedError`."""

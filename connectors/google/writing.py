@@ -257,12 +257,17 @@ class Writer:
         return Override(key=key, cancelled=True), Member(part=part, id=id_)
 
     def _expect_occurrence(self, calendar: str, now: Copy, shown: Override, member: Member) -> None:
-        """Raise `ConflictError` if the occurrence is no longer what `now` shows."""
+        """Raise `ConflictError` if the occurrence is no longer what `now` shows.
+
+        One that is as the rule says, though it was removed, is nobody's edit: Google may also
+        list as removed an exception that ended with a change of its series.
+        """
         known = now.member(member.part)
-        if known is not None and known.version == member.version:
+        if known is not None and known.version and known.version == member.version:
             return
         expected = now.event.overrides_by_key.get(shown.key)
-        if _same_override(shown, expected) or (expected is None and follows_rule(shown, now.event)):
+        unedited = expected is None or expected.cancelled
+        if _same_override(shown, expected) or (unedited and follows_rule(shown, now.event)):
             return
         raise _changed_meanwhile(now.ref, self._reader.unit(calendar, now.ref))
 
