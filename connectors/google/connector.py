@@ -93,7 +93,12 @@ class GoogleConnector:
     def occurrences(
         self, calendar: str, since: datetime, until: datetime
     ) -> Iterator[tuple[str, Occurrence]]:
-        """Every occurrence in [since, until) as Google expands it."""
+        """Every occurrence in [since, until) as Google expands it.
+
+        Pages of 2500, and one call for each series of other people that was not seen lately: an
+        occurrence to which the account was invited without the series is a unit of its own.
+        """
+        lone: set[str] = set()
         wires = self._reader.listing(
             calendar,
             singleEvents=True,
@@ -103,9 +108,12 @@ class GoogleConnector:
             eventTypes=listing.EVENT_TYPES,
         )
         for wire in wires:
-            occurrence = self._occurrence(calendar, wire)
-            if occurrence is not None:
-                yield str(wire.get("recurringEventId") or wire["id"]), occurrence
+            try:
+                series = self._series_of(calendar, wire, lone)
+                occurrence = self._occurrence(calendar, wire, series)
+            except UnmappableError:
+                continue  # no listing of ours can read it either
+            yield series or str(wire["id"]), occurrence
 
     def subscribe(self, calendar: str | None) -> None:
         """Ask for pushes; nothing without push settings, where polling does all."""
@@ -126,23 +134,32 @@ class GoogleConnector:
             self._recall.echoes.put((calendar, copy.ref), version)
         return copy
 
-    def _occurrence(self, calendar: str, wire: Wire) -> Occurrence | None:
-        """None for an entry that no listing of ours can read either."""
-        try:
-            event = dialect.decode(wire, self._reader.zone(calendar))
-            key = self._key(calendar, wire, event)
-        except UnmappableError:
+    def _series_of(self, calendar: str, wire: Wire, lone: set[str]) -> str | None:
+        """The series on this calendar that an occurrence belongs to, None if there is none.
+
+        `lone` are the series that are known not to be here. One's own are always here.
+        """
+        series: str | None = wire.get("recurringEventId")
+        if series is None or series in lone:
             return None
+        if dialect.organized(wire) or self._recall.series.get((calendar, series)):
+            return series
+        if self._reader.series_event(calendar, series) is None:
+            lone.add(series)
+            return None
+        return series
+
+    def _occurrence(self, calendar: str, wire: Wire, series: str | None) -> Occurrence:
+        event = dialect.decode(wire, self._reader.zone(calendar))
+        key = self._key(calendar, wire, event) if series else None
         start: datetime | date = event.when.start
         end: datetime | date = event.when.start + event.when.duration
         if not event.when.all_day:
             start, end = zones.start_instant(event.when), zones.end_instant(event.when)
         return Occurrence(start=start, end=end, details=event.details, key=key)
 
-    def _key(self, calendar: str, wire: Wire, event: Event) -> Key | None:
+    def _key(self, calendar: str, wire: Wire, event: Event) -> Key:
         """An occurrence's key is a wall clock in its series' zone."""
-        if not dialect.is_exception(wire):
-            return None
         series = self._recall.series.get((calendar, wire["recurringEventId"]))
         return dialect.key_of(wire, series.when if series else _like_series(wire, event.when))
 

@@ -142,16 +142,14 @@ class _Pass:
                 continue
             series = self._known(master)
             if series is None:
-                wire = self._reader.get(self._calendar, master)
-                if wire is None or dialect.is_cancelled(wire):
-                    found += [self._alone(orphan) for orphan in wires]
-                    continue
                 try:
-                    series = single_or_master(wire, self._zone).event
+                    series = self._reader.series_event(self._calendar, master)
                 except UnmappableError as error:
                     found.append(Unreadable(ref=master, code=error.code, detail=error.detail))
                     continue
-                self._recall.series.put((self._calendar, master), series)
+            if series is None:
+                found += [self._alone(orphan) for orphan in wires]
+                continue
             found += [_fragment(each, series) for each in wires if belongs(each, series)]
         return found
 

@@ -140,6 +140,8 @@ def test_a_changed_exception_alone_is_a_fragment_in_the_zone_of_its_series(googl
     (change,), _ = read(connector, cursor)
     assert isinstance(change, Fragment)
     assert [override.key for override in change.overrides] == [SECOND]
+    shown = google.sandbox.edit(ALICE, "get", ALICE, f"{wire['id']}_20260309T090000Z")
+    assert change.updated == datetime.fromisoformat(shown["updated"])
     assert google.api_calls(before) == ["events.list"]
 
 
@@ -270,12 +272,32 @@ def test_an_invitation_to_one_occurrence_stands_alone(google):
         f"{wire['id']}_20260309T090000Z",
         {"attendees": [{"email": ALICE}]},
     )
-    changes, _ = read(google.connect())
+    connector = google.connect()
+    changes, _ = read(connector)
     (change,) = changes
     assert isinstance(change, Whole)
     assert not change.copy.event.recurring
     assert not change.copy.organized
+    assert connector.fetch(ALICE, change.ref) == change.copy
+    since, until = datetime(2026, 3, 1, tzinfo=UTC), datetime(2026, 4, 2, tzinfo=UTC)
+    ((ref, occurrence),) = google.connect().occurrences(ALICE, since, until)
+    assert ref == change.ref
+    assert (occurrence.details, occurrence.key) == (change.copy.event.details, None)
     google.sandbox.mails.clear()
+
+
+def test_the_occurrences_of_a_series_to_which_the_account_is_invited_belong_to_it(google):
+    google.sandbox.add_user(BOB, zone="Europe/Berlin")
+    wire = google.sandbox.edit(BOB, "create", BOB, series() | {"attendees": [{"email": ALICE}]})
+    google.sandbox.mails.clear()
+    connector = google.connect()
+    since, until = datetime(2026, 3, 1, tzinfo=UTC), datetime(2026, 3, 31, tzinfo=UTC)
+    before = google.mark()
+    found = list(connector.occurrences(ALICE, since, until))
+    assert len(found) > 2
+    assert {ref for ref, _ in found} == {wire["id"]}
+    assert len({occurrence.key for _, occurrence in found}) == len(found)
+    assert google.api_calls(before) == ["events.list", "events.get"]
 
 
 def test_a_guests_copy_is_not_organized(google):
