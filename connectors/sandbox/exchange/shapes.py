@@ -148,6 +148,11 @@ def _body(view: View, _mailbox: Mailbox, shape: Shape) -> Element | None:
     return t("Body", body, BodyType=kind)
 
 
+def _text_body(view: View, _mailbox: Mailbox, _shape: Shape) -> Element | None:
+    found = plain(view)
+    return t("TextBody", found, BodyType="Text") if found else None
+
+
 def _zone(uri: str) -> Callable[[View, Mailbox, Shape], Element | None]:
     def made(view: View, _mailbox: Mailbox, _shape: Shape) -> Element | None:
         name = view.value(uri)
@@ -312,7 +317,7 @@ _COMPUTED: dict[str, Callable[[View, Mailbox, Shape], Element | None]] = dict(
         ("StartTimeZone", _zone("calendar:StartTimeZone")),
         ("EndTimeZone", _zone("calendar:EndTimeZone")),
         ("ReminderDueBy", _reminder_due),
-        _text("TextBody", lambda view, _m: plain(view) or None),
+        ("TextBody", _text_body),
         _text("UID", _uid),
         _text("ItemClass", lambda view, _m: view.value("item:ItemClass") or "IPM.Appointment"),
         _text("Size", lambda view, _m: 1000 + len((view.value("item:Body") or ("", ""))[1])),

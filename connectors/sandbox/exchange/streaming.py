@@ -43,7 +43,7 @@ class Streams:
                 raise EwsError("ErrorInvalidArgument", "ConnectionTimeout lies between 1 and 30.")
             found = self._found(wanted)
         except EwsError as error:
-            lost = [m("ErrorSubscriptionIds", *(m("SubscriptionId", name) for name in wanted))]
+            lost = [m("ErrorSubscriptionIds", *(t("SubscriptionId", name) for name in wanted))]
             message = failure(NAME, error, *(lost if "Subscription" in error.code else []))
             return Response(200, _envelope(message), headers)
         for subscription in found:
@@ -94,12 +94,12 @@ class Streams:
             try:
                 self._subscriptions.find(subscription.id)
             except EwsError:
-                lost.append(m("SubscriptionId", subscription.id))
+                lost.append(t("SubscriptionId", subscription.id))
                 continue
             events = [rendered(noted) for noted in subscription.queue]
             subscription.queue.clear()
             if events:
-                lines.append(m("Notification", t("SubscriptionId", subscription.id),
+                lines.append(t("Notification", t("SubscriptionId", subscription.id),
                                t("MoreEvents", "false"), *events))  # fmt: skip
         if lost:
             return failure(

@@ -133,4 +133,4 @@ def test_a_streaming_subscription_outlives_its_connection_for_a_while(sandbox, a
         "</m:SubscriptionIds><m:ConnectionTimeout>1</m:ConnectionTimeout></m:GetStreamingEvents>"
     ).text
     assert "ErrorSubscriptionNotFound" in answer
-    assert f"<m:SubscriptionId>{name}</m:SubscriptionId>" in answer
+    assert f"<t:SubscriptionId>{name}</t:SubscriptionId>" in answer
