@@ -397,3 +397,14 @@ class Consents(Protocol):
 
         Raises `ReauthorizeError` without storing anything if somebody else than `account` did.
         """
+
+
+@runtime_checkable
+class KeepsAlive(Protocol):
+    """A provider whose consents end when nobody uses them."""
+
+    def keep_alive(self, account: str) -> None:
+        """Use the account's refresh token if it has not been used for a day.
+
+        Cheap where it has. Raises `ReauthorizeError` if the consent is lost.
+        """

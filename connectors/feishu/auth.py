@@ -20,6 +20,7 @@ from connectors.feishu.settings import Settings
 from connectors.tokens import Token
 
 _MARGIN = timedelta(minutes=10)
+_IDLE = timedelta(days=1)
 _TENANT_TOKEN = "/open-apis/auth/v3/tenant_access_token/internal"  # noqa: S105 - a path
 _USER_TOKEN = "/open-apis/authen/v2/oauth/token"  # noqa: S105 - a path
 _AUTHORIZE = "/open-apis/authen/v1/authorize"
@@ -138,11 +139,15 @@ class UserAccess:
         self._known = self._renewed(stale)
         return self._known.access
 
-    def keepalive(self) -> None:
-        """Keep the consent alive while nothing else happens: a refresh token dies unused after
-        about a week, an access token after two hours. Once a day is enough."""
-        self._known = None
-        self.token()
+    def keep_alive(self) -> None:
+        """Use the refresh token if the access token that came with it ran out a day ago, or if
+        it would itself run out in less than two: unused, it dies after about a week."""
+        stored = self._tokens.load(self._connector, self._account)
+        if stored is None:
+            raise self._consent("has not given consent yet")
+        now, ends = self._now(), stored.refresh_expires
+        if now - stored.access_expires >= _IDLE or (ends is not None and ends - now <= 2 * _IDLE):
+            self.token()
 
     def _renewed(self, stale: str) -> Token:
         stored = self._tokens.load(self._connector, self._account)

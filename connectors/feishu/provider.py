@@ -77,11 +77,10 @@ class FeishuProvider:
                 self._users[account] = UserAccess(self.name, account, self._app, self._context)
             return self._users[account]
 
-    def keepalive(self, account: str) -> None:
-        """Refresh the account's tokens if they are about to run out; once a day keeps an idle
-        consent alive. Raises `ReauthorizeError` if it is lost."""
+    def keep_alive(self, account: str) -> None:
+        """See `KeepsAlive`. Reads the token store; one call if the consent lay idle."""
         if self._settings.identity == "user":
-            self.user_access(account).keepalive()
+            self.user_access(account).keep_alive()
 
     def examine(self, account: str) -> Sequence[Finding]:
         """See `Provider`."""

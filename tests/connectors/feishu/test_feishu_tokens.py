@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import requests
 
+from connectors.contract import KeepsAlive
 from connectors.errors import FatalError, ReauthorizeError, RetryableError
 from connectors.sandbox.faults import Fault
 
@@ -145,11 +146,15 @@ def test_keeping_alive_refreshes_an_idle_account_and_leaves_a_busy_one_alone(
 ) -> None:
     bench.consent(ann)
     provider = bench.provider()
-    provider.keepalive(ann.open_id)
+    assert isinstance(provider, KeepsAlive)
+    for _hour in range(20):
+        provider.keep_alive(ann.open_id)
+        bench.sandbox.clock.advance(3600)
     assert bench.count("oauth.token") == 0
     for _ in range(3):
         bench.sandbox.clock.advance(6 * 86_400)
-        provider.keepalive(ann.open_id)
+        provider.keep_alive(ann.open_id)
+        provider.keep_alive(ann.open_id)
     assert bench.count("oauth.token") == 3
     assert len(provider.connect(ann.open_id).calendars()) == 1
 
