@@ -155,13 +155,15 @@ class Applier:
             self._fence(tx)
             tx.put_units(row for task in quiet if (row := task.decision.unit) and row != task.unit)
             tx.put_units(_named(task) for task in loud)
-            intents = tx.add_intents([self._intent(a) for t in loud for a in t.decision.actions])
+            intents = tx.add_intents(
+                [self._intent(t.unit, a) for t in loud for a in t.decision.actions]
+            )
         self._progress(len(quiet))
         remaining = iter(intents)
         for task in loud:
             yield task, list(islice(remaining, len(task.decision.actions)))
 
-    def _intent(self, action: Action) -> Intent:
+    def _intent(self, unit: Unit, action: Action) -> Intent:
         return Intent(
             id=0,
             link_id=self._link.id,
@@ -170,7 +172,7 @@ class Applier:
             side=action.side,
             op=action.op,
             key=self._key(action),
-            desired=jsonform.event_to_json(action.desired) if action.desired else None,
+            desired=jsonform.event_to_json(desired) if (desired := _ours(unit, action)) else None,
             at=self._now(),
         )
 
@@ -369,6 +371,15 @@ def _named(task: Task) -> Unit:
             else:
                 unit = replace(unit, ref_b=copy.ref)
     return unit
+
+
+def _ours(unit: Unit, action: Action) -> Event | None:
+    """What our write alone makes of the side's shadow: somebody's edit that is still to travel
+    from there stands in `desired` too, and must not pass for ours after a crash."""
+    shadow = unit.copy(action.side)
+    if shadow is None or action.base is None or action.desired is None:
+        return action.desired
+    return merge.transfer(action.base.event, action.desired, shadow.event, None)
 
 
 def _half_done(unit: Unit, seen: Mapping[Side, Seen], failed: Side, answer: Copy) -> Unit:

@@ -1,0 +1,244 @@
+"""How decisions are carried out when the world does not hold still."""
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from bridge.config import EndpointConfig, LinkConfig
+from bridge.records import Endpoint, Link, RunKind, Side, UnitState
+from bridge.runtime import rules
+from bridge.store import LeaseLostError, Store, Tx
+from bridge.sync import LinkPass, Outcome, Surroundings
+from connectors.errors import ConnectorError, OutcomeUnknownError, RetryableError
+from connectors.memory import LOSSLESS, Call, MemoryProvider, MemoryWorld
+from connectors.testing.builders import event, moved
+from mappings import identity
+from mappings.policy import Conflict, Direction, Policy
+
+START = datetime(2026, 3, 1, 12, tzinfo=UTC)
+ENDS = {side: Endpoint(connector=side.value, account="ann", calendar="c") for side in Side}
+ONE_WAY = Policy(direction=Direction.TO_TARGET)
+TWO_WAY = Policy(conflict=Conflict.A)
+
+
+@dataclass
+class Pair:
+    """A link between two services."""
+
+    store: Store
+    policy: Policy
+    worlds: dict[Side, MemoryWorld]
+    now: datetime = START
+    fence: Callable[[Tx], None] = lambda _tx: None
+
+    def __post_init__(self) -> None:
+        self.a, self.b = (self.worlds[side].add_calendar("ann", "c") for side in Side)
+        a, b = ((end.connector, end.account, end.calendar) for end in ENDS.values())
+        link = Link(
+            id=0, uid=identity.link_uid(a, b), name="l", user="ann", a=ENDS[Side.A], b=ENDS[Side.B]
+        )
+        with self.store.begin() as tx:
+            self.link = tx.put_link(link)
+
+    def run(self) -> Outcome:
+        self.now += timedelta(hours=1)
+        a, b = (
+            EndpointConfig(connector=end.connector, account=end.account, calendar=end.calendar)
+            for end in ENDS.values()
+        )
+        config = LinkConfig(name="l", user="ann", a=a, b=b, policy=self.policy, place="", line=None)
+        limits = {side: world.capabilities.limits for side, world in self.worlds.items()}
+        link = self.store.link("l")
+        assert link is not None
+        connectors = {s: MemoryProvider(s.value, self.worlds[s]).connect("ann") for s in Side}
+        around = Surroundings(
+            store=self.store, now=lambda: self.now, log=lambda *_a, **_f: None, fence=self.fence
+        )
+        chosen = rules(config, limits, self.now)
+        return LinkPass(link, chosen, connectors, around).run(RunKind.SYNC)
+
+    def titles(self, side: Side) -> list[str]:
+        calendar = self.a if side is Side.A else self.b
+        return sorted(calendar.event(ref).details.title for ref in calendar.refs())
+
+
+@pytest.fixture
+def pair(store: Store) -> Pair:
+    return make(store, ONE_WAY)
+
+
+@pytest.fixture
+def equal(store: Store) -> Pair:
+    return make(store, TWO_WAY)
+
+
+def make(store: Store, policy: Policy) -> Pair:
+    capabilities = replace(LOSSLESS, parallel_writes=1)
+    worlds = {side: MemoryWorld(capabilities, page_size=5) for side in Side}
+    return Pair(store, policy, worlds)
+
+
+def at_first(operation: str, act: Callable[[], None]) -> Callable[[Call], None]:
+    """Do something once, when that call comes by."""
+    left = [act]
+
+    def hook(call: Call) -> None:
+        if call.operation == operation and left:
+            left.pop()()
+
+    return hook
+
+
+def failing(error: ConnectorError) -> Callable[[], None]:
+    def fail() -> None:
+        raise error
+
+    return fail
+
+
+def test_an_edit_made_between_our_two_writes_reaches_the_other_side(equal: Pair) -> None:
+    ref = equal.a.person_puts(event("Lunch", "2026-03-03T12:00"))
+    equal.run()
+    (twin,) = equal.b.refs()
+    equal.a.person_edits(ref, title="Dinner")
+    equal.b.person_edits(twin, lambda content: moved(content, start="2026-03-03T18:00"))
+    # B is written first; before A is, somebody renames the event there once more.
+    equal.worlds[Side.A].before = at_first(
+        "update", lambda: equal.a.person_edits(ref, title="Late dinner", color="#ff0000")
+    )
+    equal.run()
+    equal.run()
+    assert equal.a.event(ref) == equal.b.event(twin)
+    assert equal.a.event(ref).details.title == "Late dinner"
+    assert equal.a.event(ref).details.color == "#ff0000"
+    assert equal.a.event(ref).when.start == datetime(2026, 3, 3, 18)  # noqa: DTZ001 wall clock
+    assert equal.run().counts.writes == 0
+
+
+def test_a_value_that_lost_is_in_the_journal_although_a_write_was_repeated(equal: Pair) -> None:
+    ref = equal.a.person_puts(event("Lunch", "2026-03-03T12:00"))
+    equal.run()
+    (twin,) = equal.b.refs()
+    equal.a.person_edits(ref, title="Dinner")
+    equal.b.person_edits(twin, title="Brunch", color="#00ff00")
+    equal.worlds[Side.A].before = at_first(
+        "update", lambda: equal.a.person_edits(ref, description="bring cake")
+    )
+    equal.run()
+    equal.run()
+    assert equal.a.event(ref) == equal.b.event(twin)
+    assert equal.a.event(ref).details.title == "Dinner"
+    assert equal.a.event(ref).details.description == "bring cake"
+    lost = [entry.lost for entry in equal.store.journal(equal.link.id) if entry.lost]
+    assert {"title": "Brunch"} in lost
+
+
+def test_a_copy_deleted_before_its_creation_was_known_is_made_anew(pair: Pair) -> None:
+    pair.a.person_puts(event("Lunch", "2026-03-03T12:00"))
+    pair.worlds[Side.B].after = at_first("create", failing(OutcomeUnknownError("no answer")))
+    pair.run()
+    (twin,) = pair.b.refs()
+    pair.b.person_deletes(twin)
+    pair.run()
+    assert pair.titles(Side.B) == ["Lunch"]
+    assert pair.run().counts.writes == 0
+    assert pair.store.intents(pair.link.id) == []
+
+
+def test_a_listing_that_breaks_off_keeps_what_was_done_and_goes_on_from_there(pair: Pair) -> None:
+    for number in range(23):
+        pair.a.person_puts(event(f"E{number:02}", "2026-03-03T12:00"))
+    pages = [None, None, None, RetryableError("the line is dead")]
+
+    def third_page(call: Call) -> None:
+        error = pages.pop(0) if call.operation == "changes" and pages else None
+        if error is not None:
+            raise error
+
+    pair.worlds[Side.A].before = third_page
+    with pytest.raises(RetryableError):
+        pair.run()
+    done = len(pair.b.refs())
+    assert pair.store.count_units(pair.link.id)[UnitState.LIVE] == done > 0
+    assert pair.store.intents(pair.link.id) == []
+    assert pair.store.cursor(pair.link.id, Side.A) is None
+    assert pair.run().counts.created == 23 - done
+    assert len(pair.b.refs()) == 23
+
+
+def test_an_event_that_became_unreadable_while_waiting_stops_nobody(pair: Pair) -> None:
+    bad = pair.a.person_puts(event("Bad", "2026-03-03T12:00"))
+    pair.worlds[Side.B].before = at_first("create", failing(RetryableError("not now")))
+    pair.run()
+    pair.a.person_spoils(bad)
+    pair.a.person_puts(event("Good", "2026-03-03T12:00"))
+    outcome = pair.run()
+    assert (outcome.counts.created, pair.titles(Side.B)) == (1, ["Good"])
+    (parked,) = pair.store.units(pair.link.id, state=UnitState.PARKED)
+    assert (parked.error_code, parked.retry_at) == ("MALFORMED", None)
+    pair.a.person_edits(bad, title="Mended")
+    pair.run()
+    assert pair.titles(Side.B) == ["Good", "Mended"]
+    assert {unit.error for unit in pair.store.units(pair.link.id)} == {""}
+
+
+def test_an_open_write_to_what_became_unreadable_stops_nobody(pair: Pair) -> None:
+    ref = pair.a.person_puts(event("Lunch", "2026-03-03T12:00"))
+    pair.run()
+    (twin,) = pair.b.refs()
+    pair.a.person_edits(ref, title="Dinner")
+    pair.worlds[Side.B].after = at_first("update", failing(OutcomeUnknownError("no answer")))
+    pair.run()
+    pair.b.person_spoils(twin)
+    pair.a.person_puts(event("Good", "2026-03-03T12:00"))
+    outcome = pair.run()
+    assert outcome.counts.created == 1
+    assert pair.store.intents(pair.link.id) == []
+
+
+def test_whoever_lost_the_lease_sends_nothing_more(pair: Pair) -> None:
+    for number in range(40):
+        pair.a.person_puts(event(f"E{number:02}", "2026-03-03T12:00"))
+    lost, refused = threading.Event(), threading.Event()
+
+    def fence(_tx: Tx) -> None:
+        if lost.is_set():
+            refused.set()
+            raise LeaseLostError("another worker has it")
+
+    def hesitate(call: Call) -> None:
+        if call.operation == "create" and lost.is_set():
+            refused.wait(10)
+            time.sleep(0.05)
+
+    pair.fence = fence
+    pair.worlds[Side.B].after = at_first("create", lost.set)
+    pair.worlds[Side.B].before = hesitate
+    with pytest.raises(LeaseLostError):
+        pair.run()
+    # The one that told us, and what was on its way by then; the rest of the queue never goes.
+    assert len(pair.b.refs()) <= 3
+    pair.fence = lambda _tx: None
+    pair.worlds[Side.B].before = lambda call: None
+    pair.run()
+    assert len(pair.b.refs()) == 40
+    assert pair.run().counts.writes == 0
+
+
+def test_what_each_recovery_leaves_is_a_quiet_link(pair: Pair) -> None:
+    for number in range(6):
+        pair.a.person_puts(event(f"E{number}", "2026-03-03T12:00"))
+    pair.worlds[Side.B].after = lambda call: (
+        failing(OutcomeUnknownError("no answer"))() if call.operation == "create" else None
+    )
+    with pytest.raises(OutcomeUnknownError):
+        pair.run()
+    pair.worlds[Side.B].after = lambda call: None
+    for _pass in range(3):
+        pair.run()
+    assert pair.titles(Side.B) == [f"E{number}" for number in range(6)]
+    assert pair.store.intents(pair.link.id) == []
