@@ -6,6 +6,7 @@ An event is a dict: `subject`, `start` and `end` (local `YYYY-MM-DDTHH:MM:SS` in
 `recurrence`: the fields of `Pattern` with `start`, and `until` or `number`.
 """
 
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
@@ -115,6 +116,14 @@ class Person:
             m("ItemIds", t("ItemId", Id=event)),
         )
         return self.show(self._run(body))
+
+    def every_years(self, series: str, years: int) -> Fields:
+        """Make a yearly series "every n years", which Outlook can and EWS cannot say."""
+        item = self._view(series).item.draft()
+        assert item.recurrence is not None
+        pattern = replace(item.recurrence.pattern, years=years)
+        item.recurrence = replace(item.recurrence, pattern=pattern)
+        return self.show(self._mailbox.put(item).id)
 
     def touch(self, event: str) -> Fields:
         """Dismiss the reminder: a new change key without a change of content."""

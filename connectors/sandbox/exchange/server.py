@@ -92,7 +92,8 @@ class ExchangeSandbox(Sandbox):
         found = re.search(rb"<(?:\w+:)?Body[^>]*>\s*<(?:\w+:)?(\w+)", request.body)
         if found:
             request = replace(request, query=(*request.query, ("op", found[1].decode())))
-        caller = request.headers.get("Authorization") or "NTLM"
+        known = request.connection.get("ntlm user")
+        caller = known.address if known else request.headers.get("Authorization") or ""
         with self.budgets.under_way(caller) as admitted:
             if not admitted:
                 return too_many_connections().response()

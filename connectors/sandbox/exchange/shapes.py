@@ -14,12 +14,14 @@ from connectors.sandbox.exchange.errors import EwsError, EwsFaultError
 from connectors.sandbox.exchange.fields import BY_URI, FIELDS, Field
 from connectors.sandbox.exchange.mime import calendar_text
 from connectors.sandbox.exchange.occurrences import View
+from connectors.sandbox.exchange.recur_blob import recur_blob
 from connectors.sandbox.exchange.soap import PREFIXES, Element, local, t, text
 from connectors.sandbox.exchange.state import ExtendedKey, Mailbox
 
 OUTLOOK_UID = "040000008200E00074C5B7101A82E008"
 GLOBAL_ID = ExtendedKey(values.GUIDS["meeting"], "#3", "Binary")
 CLEAN_GLOBAL_ID = ExtendedKey(values.GUIDS["meeting"], "#35", "Binary")
+RECUR_BLOB = ExtendedKey(values.GUIDS["appointment"], "#33302", "Binary")
 RECURRING = ExtendedKey(values.GUIDS["appointment"], "#33315", "Boolean")
 
 
@@ -113,6 +115,8 @@ def extended_values(view: View, key: ExtendedKey) -> tuple[str, ...]:
     """The values of an extended property, stored or computed; empty = it has none."""
     if key in (GLOBAL_ID, CLEAN_GLOBAL_ID):
         return (base64.b64encode(global_id(str(view.item.values["calendar:UID"]))).decode(),)
+    if key == RECUR_BLOB and view.item.recurrence and view.original is None:
+        return (base64.b64encode(recur_blob(view.world, view.item)).decode(),)
     if key == RECURRING:
         return ("true" if view.item.recurrence else "false",)
     return view.extended.get(key, ())

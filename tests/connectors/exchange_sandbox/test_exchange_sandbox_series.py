@@ -1,9 +1,10 @@
 """Series are one item; their occurrences follow from the pattern."""
 
+import struct
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
-from exchangelib import CalendarItem, EWSDate
+from exchangelib import CalendarItem, EWSDate, ExtendedProperty
 from exchangelib.errors import (
     ErrorCalendarCannotMoveOrCopyOccurrence,
     ErrorCalendarOccurrenceIndexIsOutOfRecurrenceRange,
@@ -381,3 +382,26 @@ def test_a_single_event_becomes_a_series_and_back(alice, event):
     made.save(update_fields=["recurrence"])
     assert alice.calendar.get(id=made.id).type == "Single"
     assert isinstance(made, CalendarItem)
+
+
+def test_every_second_year_is_in_the_stored_form_only(alice, event, sandbox, dates):
+    pattern = AbsoluteYearlyPattern(month="March", day_of_month=1)
+    made = event(alice, recurrence=rule(pattern, NumberedPattern(start=FIRST, number=3)))
+    sandbox.edit(ALICE, "every_years", made.id, 2)
+    assert dates(until=date(2035, 1, 1)) == ["2027-03-01", "2029-03-01", "2031-03-01"]
+    assert alice.calendar.get(id=made.id).recurrence.pattern == pattern
+
+    class RecurBlob(ExtendedProperty):
+        distinguished_property_set_id = "Appointment"
+        property_id = 0x8216
+        property_type = "Binary"
+
+    CalendarItem.register("recur_blob", RecurBlob)
+    try:
+        blob = alice.calendar.get(id=made.id).recur_blob
+    finally:
+        CalendarItem.deregister("recur_blob")
+    frequency, kind, period, day = struct.unpack_from("<4xHH6xI4xI", blob)
+    assert (frequency, kind, period, day) == (0x200D, 2, 24, 1)
+    end, count = struct.unpack_from("<26xII", blob)
+    assert (end, count) == (0x2022, 3)
