@@ -132,7 +132,7 @@ class _Checker:
     ) -> Iterator[LinkConfig]:
         place: Place = ("users", user)
         hubs = [key for key in raw if key in connectors]
-        for key in raw.keys() - connectors - {"links"}:
+        for key in sorted(raw.keys() - connectors - {"links"}):
             self._unknown((*place, key), key, [*connectors, "links"])
         if len(hubs) != 1:
             self._problem(place, "needs exactly one connector's section with the user's account")

@@ -26,7 +26,8 @@ UNITS = {
     "d": "days",
     "w": "weeks",
 }
-DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(s|m|min|h|d|w|y)")
+DURATION = re.compile(r"(\d{1,9}(?:\.\d+)?)\s*(s|m|min|h|d|w|y)")
+LONGEST = timedelta(days=365 * 100)
 
 
 def duration(value: Any) -> Any:
@@ -39,7 +40,13 @@ def duration(value: Any) -> Any:
         if match is None:
             raise ValueError("is no duration; write for example 90d, 12h, 1y or none")
         number, unit = float(match[1]), match[2]
-        return timedelta(days=365 * number) if unit == "y" else timedelta(**{UNITS[unit]: number})
+        try:
+            found = timedelta(**({"days": 365 * number} if unit == "y" else {UNITS[unit]: number}))
+        except OverflowError:
+            found = timedelta.max
+        if found > LONGEST:
+            raise ValueError("is longer than 100y; write none for no bound")
+        return found
     return value
 
 
@@ -136,7 +143,7 @@ class ServiceSection(Strict):
     """How `calbridge run` behaves."""
 
     listen: str = Field(default="127.0.0.1:8377", pattern=r"^[^\s]+:\d{1,5}$")
-    poll: Duration = timedelta(minutes=5)
+    poll: Duration = Field(default=timedelta(minutes=5), ge=timedelta(seconds=1))
     workers: int = Field(default=4, ge=1, le=64)
     log: Literal["text", "json"] = "text"
 

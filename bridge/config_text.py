@@ -88,7 +88,11 @@ class _Reader:
             return self._mapping(node, path)
         if isinstance(node, yaml.SequenceNode):
             return [self.value(item, (*path, i)) for i, item in enumerate(node.value)]
-        plain = self._constructor.construct_object(node)
+        try:
+            plain = self._constructor.construct_object(node)
+        except (yaml.YAMLError, ValueError):
+            self._problem(path, "cannot be understood as it is; put it in quotes")
+            return ""
         return self._fill(plain, path) if isinstance(plain, str) else plain
 
     def _mapping(self, node: yaml.MappingNode, path: tuple[str | int, ...]) -> dict[str, Any]:
