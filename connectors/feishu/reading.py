@@ -12,7 +12,7 @@ from connectors.changes import occurrence_part
 from connectors.contract import Copy, Member
 from connectors.errors import RejectedError
 from connectors.feishu.api import CalendarApi, Wire
-from connectors.feishu.errors import PROVIDER, TOO_MANY_INSTANCES
+from connectors.feishu.errors import ATTENDEES_HIDDEN, PROVIDER, TOO_MANY_INSTANCES
 from mappings import feishu, recurrence
 from mappings.errors import UnmappableError
 from mappings.feishu import FeishuDialect
@@ -29,8 +29,9 @@ T = TypeVar("T")
 class EventReader:
     """Reads the events of one account. Thread safe.
 
-    `attendees` costs one GET per event, because listings carry none; events whose attendees the
-    account may not see are not asked for.
+    `attendees` costs one GET per event, because listings carry none. A participant is shown the
+    others only where `attendee_ability` says so; where Feishu refuses them all the same, the event
+    is read without, and they are not asked for again.
     """
 
     def __init__(
@@ -46,6 +47,7 @@ class EventReader:
         self._now = now
         self._attendees = attendees
         self._roles: dict[str, str] = {}
+        self._hidden: set[tuple[str, str]] = set()
         self._pool: ThreadPoolExecutor | None = None
         self._lock = Lock()
 
@@ -96,15 +98,26 @@ class EventReader:
         return self._all(lambda wire: self._with_attendees(calendar, wire), wires)
 
     def _with_attendees(self, calendar: str, wire: Wire) -> Wire:
-        hidden = wire.get("attendee_ability", "none") == "none"
-        if (
-            not self._attendees
-            or feishu.is_cancelled(wire)
-            or (hidden and not feishu.organized(wire, calendar))
-        ):
+        event_id = str(wire["event_id"])
+        hidden = (calendar, event_id) in self._hidden or not _shows_attendees(wire, calendar)
+        if hidden or not self._attendees or feishu.is_cancelled(wire):
             return wire
-        shown = self._api.event(calendar, str(wire["event_id"]), attendees=True) or {}
+        shown = self._event(calendar, event_id) or {}
         return {**wire, "attendees": shown.get("attendees") or []}
+
+    def _event(self, calendar: str, event_id: str) -> Wire | None:
+        """One event with the attendees that the account may see. One GET, two where Feishu
+        unexpectedly refuses them."""
+        if not self._attendees or (calendar, event_id) in self._hidden:
+            return self._api.event(calendar, event_id, attendees=False)
+        try:
+            wire = self._api.event(calendar, event_id, attendees=True)
+        except RejectedError as error:
+            if error.code not in ATTENDEES_HIDDEN:
+                raise
+            self._hidden.add((calendar, event_id))
+            return self._api.event(calendar, event_id, attendees=False)
+        return wire if wire is None or _shows_attendees(wire, calendar) else _alone(wire)
 
     def _all(self, read: Callable[[Wire], T], wires: Iterable[Wire]) -> list[T]:
         """Several reads at a time: each waits mostly for the network."""
@@ -128,7 +141,7 @@ class EventReader:
         of two years back and two years ahead; beyond that only those that `keys` or `ids` name are.
         One GET for the event, two or more for the instances, one per exception.
         """
-        wire = self._api.event(calendar, ref, attendees=self._attendees)
+        wire = self._event(calendar, ref)
         if wire is None or feishu.is_cancelled(wire):
             return None
         try:
@@ -172,9 +185,7 @@ class EventReader:
 
     def _read_all(self, calendar: str, event_ids: Sequence[str]) -> list[Wire | None]:
         return self._all(
-            lambda item: self._api.event(
-                calendar, str(item["event_id"]), attendees=self._attendees
-            ),
+            lambda item: self._event(calendar, str(item["event_id"])),
             [{"event_id": event_id} for event_id in event_ids],
         )
 
@@ -232,6 +243,16 @@ class EventReader:
 def _occurrence_id(ref: str, key: Key, series: When) -> str:
     """The id that a key names now, even if it is from before the series became all-day."""
     return feishu.occurrence_id(ref, Key(key[:10]) if series.all_day else key, series)
+
+
+def _shows_attendees(wire: Wire, calendar: str) -> bool:
+    """Whether the account is meant to see who else takes part."""
+    ability = wire.get("attendee_ability", "none")
+    return ability != "none" or feishu.organized(wire, calendar)
+
+
+def _alone(wire: Wire) -> Wire:
+    return {name: value for name, value in wire.items() if name != "attendees"}
 
 
 def is_stray(event_id: str, series: When) -> bool:

@@ -226,9 +226,47 @@ def test_attendees_are_not_read_where_nobody_wants_them_or_may(
     bench: Any, ann: Any, bob: Any, single: Any
 ) -> None:
     bench.sandbox.seed_event(ann.primary, single, [{"type": "user", "user_id": bob.open_id}])
-    listed(bench.connect(bob))
+    connector = bench.connect(bob)
+    [change] = listed(connector)[0]
     listed(bench.connect(ann, attendees="skip"))
     assert bench.count("events.get") == 0
+    assert connector.fetch("primary", change.ref) == change.copy
+    assert change.copy.event.details.attendees == ()
+
+
+def test_a_participant_reads_the_others_where_the_organiser_lets_him(
+    bench: Any, ann: Any, bob: Any, single: Any
+) -> None:
+    guests = [
+        {"type": "user", "user_id": bob.open_id},
+        {"type": "third_party", "third_party_email": "guest@example.org"},
+    ]
+    bench.sandbox.seed_event(ann.primary, single | {"attendee_ability": "can_see_others"}, guests)
+    connector = bench.connect(bob)
+    [change] = listed(connector)[0]
+    assert not change.copy.organized
+    addresses = {attendee.person.email for attendee in change.copy.event.details.attendees}
+    assert "guest@example.org" in addresses
+    assert connector.fetch("primary", change.ref) == change.copy
+
+
+def test_attendees_that_are_refused_stop_nothing_and_are_asked_for_once(
+    bench: Any, ann: Any, bob: Any, single: Any
+) -> None:
+    guests = [{"type": "user", "user_id": bob.open_id}]
+    bench.sandbox.seed_event(ann.primary, single | {"attendee_ability": "can_see_others"}, guests)
+    refusal = {"code": 194001, "msg": "no permission"}
+    bench.sandbox.faults.add(
+        Fault("need_attendee=true", "status", times=0, status=403, body=refusal)
+    )
+    connector = bench.connect(bob)
+    [change] = listed(connector)[0]
+    assert change.copy.event.details.title == "Lunch"
+    assert change.copy.event.details.attendees == ()
+    asked = bench.count("events.get")
+    assert connector.fetch("primary", change.ref) == change.copy
+    assert listed(connector)[0] == [change]
+    assert bench.count("events.get") == asked + 1
 
 
 # -- nonsense -------------------------------------------------------------------------------------
