@@ -68,6 +68,9 @@ class EventWriter:
         """See `Connector.create`. One POST, one call per exception, one GET if the event turns
         out to be an older one. `ConflictError` if the event of this key was deleted since."""
         _check_holdable(event)
+        for override in event.overrides:
+            if not override.cancelled and not is_member(event, override.key):
+                raise _no_place(override.key)
         wire = self._api.create(calendar, feishu.encode(event, self._dialect), key)
         ref = str(wire["event_id"])
         if feishu.is_cancelled(wire):
@@ -185,7 +188,7 @@ class EventWriter:
                 self._api.delete(calendar, step.id)
                 overrides[step.key] = Override(key=step.key, cancelled=True)
             elif step.body:
-                wire = self._patch_occurrence(calendar, shown.ref, step)
+                wire = self._patch_occurrence(calendar, shown.ref, step, event)
                 held = step.held.details if step.held else None
                 attendees = (held or shown.event.details).attendees
                 overrides[step.key] = self._decoded_override(calendar, wire, event, attendees)
@@ -235,10 +238,12 @@ class EventWriter:
             body = feishu.encode_override(event, has, want, self._dialect)
             yield _Step(key=key, id=id_, body=body, held=has)
 
-    def _patch_occurrence(self, calendar: str, ref: str, step: _Step) -> Wire:
+    def _patch_occurrence(self, calendar: str, ref: str, step: _Step, event: Event) -> Wire:
         try:
             return self._api.patch(calendar, step.id, step.body or {})
         except RejectedError as error:
+            if error.code in EVENT_GONE and step.held is None and not is_member(event, step.key):
+                raise _no_place(step.key) from error
             if error.code in EVENT_GONE:
                 raise ConflictError(
                     f"the occurrence {step.key} was removed meanwhile",
@@ -329,6 +334,15 @@ def _check_holdable(event: Event) -> None:
             provider=PROVIDER,
             code="rdates",
         )
+
+
+def _no_place(key: Key) -> RejectedError:
+    return RejectedError(
+        f"the changed occurrence {key} is on no date of its series, and Feishu can only keep such "
+        "a one, not make it; make it an event of its own",
+        provider=PROVIDER,
+        code="rdates",
+    )
 
 
 def _dead_key() -> ConflictError:

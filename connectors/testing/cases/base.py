@@ -11,6 +11,7 @@ from connectors.changes import apply_change
 from connectors.contract import Connector, Copy, Fragment, Gone, Listing, Page, Unreadable, Whole
 from connectors.testing.party import OtherParty
 from mappings import merge, recurrence
+from mappings.members import is_member
 from mappings.model import Event, Key
 from mappings.policy import AttendeePolicy, Policy
 from mappings.projection import project
@@ -162,7 +163,7 @@ def expressible(connector: Connector, event: Event) -> bool:
     What they do not say may be decomposed or refused, but never approximated.
     """
     limits, rule = connector.capabilities.limits.rules, event.rule
-    if event.rdates and not limits.rdates:
+    if not limits.rdates and (event.rdates or _off_the_rule(event)):
         return False
     if rule is None:
         return True
@@ -171,6 +172,14 @@ def expressible(connector: Connector, event: Event) -> bool:
         rule.freq in limits.freqs
         and parts <= limits.parts
         and rule.interval <= (limits.max_interval or rule.interval)
+    )
+
+
+def _off_the_rule(event: Event) -> bool:
+    """Whether a changed occurrence stands where the rule has none, like an extra date."""
+    return any(
+        not override.cancelled and not is_member(event, override.key)
+        for override in event.overrides
     )
 
 
