@@ -3,6 +3,7 @@
 Elements are lxml elements; `t` and `m` build them in the types and messages namespaces.
 """
 
+import re
 from typing import Any, TypeAlias
 
 from lxml import etree  # type: ignore[import-untyped]
@@ -15,6 +16,7 @@ MESSAGES = "http://schemas.microsoft.com/exchange/services/2006/messages"
 ERRORS = "http://schemas.microsoft.com/exchange/services/2006/errors"
 PREFIXES = {"s": SOAP, "t": TYPES, "m": MESSAGES}
 CONTENT_TYPE = "text/xml; charset=utf-8"
+_ILLEGAL = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _PARSER = etree.XMLParser(resolve_entities=False, no_network=True, remove_comments=True)
 
 
@@ -46,7 +48,7 @@ def m(name: str, *children: Any, **marks: str) -> Element:
 
 def xml_text(text: str) -> str:
     """The text without the characters that XML 1.0 cannot hold."""
-    return "".join(c for c in text if c in "\t\n\r" or (c >= " " and c not in "\ufffe\uffff"))
+    return _ILLEGAL.sub("", text)
 
 
 def local(element: Element) -> str:

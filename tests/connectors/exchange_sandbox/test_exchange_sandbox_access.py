@@ -200,3 +200,20 @@ def test_zones_exchangelib_cannot_name_arise_from_imports(sandbox, alice, event)
     with pytest.raises(ValueError, match="tzone://Microsoft/Custom"):
         alice.calendar.get(id=made.id)
     assert EWSTimeZone("Europe/Berlin") == made._start_timezone
+
+
+@pytest.mark.parametrize("schemes", [("NTLM", "Basic"), ("Basic",)])
+def test_a_client_may_guess_authentication_and_version(sandbox, account, schemes):
+    sandbox.logins.schemes = schemes
+    mailbox = account(ALICE, auth_type=None, version=None)
+    assert mailbox.calendar.name == "Calendar"
+    assert mailbox.protocol.auth_type == schemes[0].replace("Basic", "basic")
+    assert mailbox.version.build.major_version == 15
+
+
+def test_a_reset_leaves_an_empty_organization(sandbox, alice, event):
+    event(alice)
+    sandbox.act("reset", None)
+    assert sandbox.state() == {}
+    with pytest.raises(UnauthorizedError):
+        alice.calendar.refresh()

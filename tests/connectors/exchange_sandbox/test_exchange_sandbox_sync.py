@@ -153,3 +153,38 @@ def test_further_calendars_stand_below_the_calendar(sandbox, alice):
     ]
     changes = list(alice.root.sync_hierarchy())
     assert ("create", "Project") in [(kind, folder.name) for kind, folder in changes]
+
+
+def test_entries_may_come_twice_and_pages_short(sandbox, page):
+    made = [sandbox.edit(ALICE, "create", FIELDS)["id"] for _ in range(4)]
+    sandbox.switches.turn(sync_duplicates=True, sync_page_limit=3)
+    first, state, complete = page()
+    assert (len(first), complete) == (3, False)
+    second, _state, _complete = page(state)
+    assert first[-1] in second
+    assert {name for _kind, name in first + second} == set(made)
+
+
+def test_a_change_without_content_is_still_a_change(sandbox, alice, event, page):
+    made = event(alice)
+    _changes, state, _complete = page()
+    made.save(update_fields=["subject"])
+    assert page(state)[0] == [("update", made.id)]
+    sandbox.switches.turn(touch_on_noop=False)
+    _changes, state, _complete = page()
+    made.save(update_fields=["subject"])
+    assert page(state)[0] == []
+    sandbox.edit(ALICE, "touch", made.id)
+    assert page(state)[0] == [("update", made.id)]
+
+
+def test_items_the_reader_ignores_are_left_out(sandbox, page, post):
+    kept, hidden = (sandbox.edit(ALICE, "create", FIELDS)["id"] for _ in range(2))
+    answer = post(
+        "<m:SyncFolderItems><m:ItemShape><t:BaseShape>IdOnly</t:BaseShape></m:ItemShape>"
+        "<m:SyncFolderId><t:DistinguishedFolderId Id='calendar'/></m:SyncFolderId><m:SyncState/>"
+        f"<m:Ignore><t:ItemId Id='{hidden}'/></m:Ignore>"
+        "<m:MaxChangesReturned>10</m:MaxChangesReturned></m:SyncFolderItems>"
+    ).text
+    assert kept in answer
+    assert hidden not in answer
