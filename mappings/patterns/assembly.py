@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from itertools import islice, takewhile
 
 from mappings.limits import RuleLimits
-from mappings.members import clock_of, in_rule, is_member, key_of, members
+from mappings.members import bound, clock_at, clock_of, in_rule, is_member, key_of, members
 from mappings.model import Event, Key, Loss, Override, Rule
 from mappings.occurrences import when_of
 from mappings.patterns.closed import expand_pattern
@@ -62,29 +62,28 @@ def assemble(event: Event, profile: Profile, now: datetime, zone: ZoneSpan) -> A
     Raises `UnmappableError` as `mappings.expansion` does.
     """
     if event.rule is None:
-        listed = sorted({event.when.key, *event.rdates})
-        woven = [_Woven((), tuple(listed), time())]
-        return _assembled(event, profile, Plan(tier=Tier.SEVERAL), woven, zone, frozenset())
+        listed = _Woven((), (event.when.key, *event.rdates), time())
+        made = Plan(tier=Tier.SEVERAL)
+        return _assembled(event, profile, made, [listed], zone, _without(event, now, profile))
     window = _window(now)
     shapes = _shapes(event, event.rule, profile, now)
     if shapes is None:
         return only_singles(event, profile, now, "the target cannot repeat so often in a day")
     woven = [_woven(event, strand, found, window) for strand, found in shapes]
+    tier = max(found.tier for _, found in shapes)
     segmented = any(found.tier is Tier.SEGMENTED and found.rest == () for _, found in shapes)
     last = (now + NEXT_SEGMENT).date() if segmented else window[1]
     ends = [found.verified for _, found in shapes if found.verified]
     reasons = [found.reason for _, found in shapes if found.reason]
     made = Plan(
-        tier=max(found.tier for _, found in shapes),
-        rolling=(window[0], last)
-        if any(found.tier >= Tier.SEGMENTED for _, found in shapes)
-        else None,
+        tier=tier,
+        rolling=(window[0], last) if tier >= Tier.SEGMENTED else None,
         verified=min(ends) if ends else None,
         reason=reasons[0] if reasons else None,
     )
     if made.tier < Tier.SEVERAL and len(shapes) > 1:
         made = replace(made, tier=Tier.SEVERAL)
-    without = _without(event, profile.horizon)
+    without = _without(event, now, profile)
     if without and event.rule.until is None:
         if made.rolling is None:
             reason = "again and again a clock change moves an occurrence onto another"
@@ -226,14 +225,14 @@ def _segments(
     return tuple(found)
 
 
-def _without(event: Event, years: int) -> frozenset[Key]:
-    """The members that a clock change moves onto others, of an endless series those of so many
-    years."""
-    rule = event.rule
-    since = clock_of(event.when.start)
-    if rule is not None and rule.until is not None:
-        return skipped_keys(event, since, datetime.fromisoformat(rule.until) + _DAY)
-    return skipped_keys(event, since, datetime(min(since.year + years, 2499), 1, 1))  # noqa: DTZ001
+def _without(event: Event, now: datetime, profile: Profile) -> frozenset[Key]:
+    """The members that a clock change moves onto others, of an endless series those to come."""
+    rule, first = event.rule, clock_of(event.when.start)
+    listed = [first, *(clock_at(key, event.when) for key in event.rdates)]
+    last = max(listed) if rule is None else max(bound(rule), *listed)
+    if rule is not None and rule.until is None:
+        last = datetime(min(max(first.year + profile.horizon, now.year + 10), 2499), 1, 1)  # noqa: DTZ001
+    return skipped_keys(event, min(listed), last + _DAY)
 
 
 def _assembled(

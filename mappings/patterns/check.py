@@ -12,7 +12,7 @@ from mappings.patterns.result import Part, Plan
 from mappings.patterns.shape import Tier
 from mappings.recurrence import keys
 
-_FEW, _MANY = 64, 2_000
+_FEW, _MANY = 64, 256
 
 
 def part_keys(part: Part) -> Iterator[Key]:

@@ -19,7 +19,6 @@ def skipped_keys(event: Event, since: datetime, until: datetime) -> frozenset[Ke
     if first.zone is None or first.zone in ("UTC", "Etc/UTC"):
         return frozenset()
     several = _several_a_day(event)
-    since = max(since, clock_of(first.start))
     found = set()
     for begin, length in _gaps(first.zone, since.year, until.year):
         if not several and length < _WHOLE_DAY:

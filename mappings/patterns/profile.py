@@ -13,10 +13,11 @@ class Profile:
     a day that a month lacks becomes the last day; `yearly_interval` = yearly patterns may have an
     interval; `sets` = a relative pattern may name any set of weekdays. `one_per_date`: no two
     occurrences of a series on one local date; `overlap`: they may overlap; `exdate`: single
-    occurrences can be deleted; `rdate`: extra dates stand on the series; `count`: the largest
-    number of occurrences in a range. `windows_zones`: zones are named as Windows does.
-    `horizon` = years over which an endless series is compared with what is written for it.
-    `series` and `many` bound the series written instead of one: usually, and at most.
+    occurrences can be deleted; `count`: the largest number of occurrences in a range.
+    `windows_zones`: zones are named as Windows does. `max_days`, `max_weeks` and `max_months`
+    are the longest intervals. `horizon` = years over which an endless series is compared with
+    what is written for it. `series` and `many` bound the series written instead of one: as long
+    as one with some deletions would do as well, and at most.
     """
 
     rules: RuleLimits | None = None
@@ -29,7 +30,6 @@ class Profile:
     one_per_date: bool = True
     overlap: bool = False
     exdate: bool = True
-    rdate: bool = False
     count: int = 999
     windows_zones: bool = True
     horizon: int = 50

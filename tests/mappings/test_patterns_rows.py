@@ -353,6 +353,15 @@ def test_an_occurrence_that_a_clock_change_moves_onto_another_is_deleted() -> No
     assert [part.deletions for part in made.parts] == [("2027-03-14T02:00:00",), ()]
 
 
+def test_extra_dates_that_a_clock_change_puts_together_are_shown_once() -> None:
+    start = datetime(2027, 3, 14, 3, 30)  # noqa: DTZ001  (wall clock)
+    event = event_of(
+        "FREQ=DAILY", start, zone="America/New_York", rdates=(Key("2027-03-14T02:30:00"),)
+    )
+    made = plan(replace(event, rule=None), EWS, NOW)
+    assert [single.occurrence for single in made.singles] == ["2027-03-14T03:30:00"]
+
+
 def test_a_target_that_takes_rules_gets_the_rule() -> None:
     profile = Profile(rules=RuleLimits(parts=frozenset({"BYDAY"}), rdates=False))
     event = event_of("FREQ=MONTHLY;BYDAY=5TU", rdates=(Key("2027-01-09T09:00:00"),))
