@@ -132,7 +132,10 @@ def deleted(view: View, mailbox: Mailbox, how: str, send: str) -> None:
         draft.deleted.add(view.original)
         assert draft.recurrence is not None
         if _all_deleted(draft.recurrence, draft):
-            raise EwsError("ErrorRecurrenceHasNoOccurrence")
+            if view.world.switches.last_occurrence == "refuse":
+                raise EwsError("ErrorRecurrenceHasNoOccurrence")
+            deleted(View(view.world, item), mailbox, how, "SendToNone")
+            return
         mailbox.put(draft)
     elif how == "MoveToDeletedItems":
         mailbox.move(item, mailbox.folder_of_role("deleteditems"))

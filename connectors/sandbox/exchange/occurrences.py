@@ -226,13 +226,18 @@ def check_neighbours(world: World, item: Item, day: date) -> None:
     position = dates.position(day)
     assert position is not None
     before, after = _neighbour(world, item, position, -1), _neighbour(world, item, position, 1)
-    if before is not None and (
-        view.start <= before.start or at <= world.zones.wall(before.start, zone).date()
-    ):
-        raise EwsError("ErrorOccurrenceCrossingBoundary")
-    if after is not None and (
-        view.start >= after.start or at >= world.zones.wall(after.start, zone).date()
-    ):
+    apart = world.switches.same_date == "refuse"
+
+    def date_of(other: View) -> date:
+        return world.zones.wall(other.start, zone).date()
+
+    crosses = (
+        before is not None
+        and (view.start <= before.start or (apart and at <= date_of(before)))
+    ) or (
+        after is not None and (view.start >= after.start or (apart and at >= date_of(after)))
+    )  # fmt: skip
+    if crosses:
         raise EwsError("ErrorOccurrenceCrossingBoundary")
     if (before and view.start < before.end) or (after and view.end > after.start):
         raise EwsError("ErrorOccurrenceTimeSpanTooBig")

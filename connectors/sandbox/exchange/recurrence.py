@@ -8,7 +8,7 @@ member on or after StartDate is occurrence 1, EndDate is inclusive.
 import calendar
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from itertools import count
 
@@ -122,6 +122,15 @@ class Recurrence:
     def endless(self) -> bool:
         """No end at all."""
         return self.until is None and self.number is None
+
+    def as_yearly(self) -> "Recurrence":
+        """A monthly pattern of whole years as the yearly one that EWS makes of it."""
+        pattern = self.pattern
+        if "Monthly" not in pattern.kind or pattern.interval % 12:
+            return self
+        kind = pattern.kind.replace("Monthly", "Yearly")
+        month, years = self.start.month, pattern.interval // 12
+        return replace(self, pattern=replace(pattern, kind=kind, month=month, years=years))
 
     def element(self, suffix: str) -> Element:
         """As it stands in an answer; `suffix` is the offset that Exchange appends to dates."""

@@ -169,6 +169,8 @@ def _recurrence(view: View, _mailbox: Mailbox, _shape: Shape) -> Element | None:
     rule, zones = view.item.recurrence, view.world.zones
     if rule is None or view.original is not None:
         return None
+    if view.world.switches.twelve_months == "yearly":
+        rule = rule.as_yearly()
     return rule.element(zones.suffix(occurrences.midnight(rule.start), view.item.zone))
 
 

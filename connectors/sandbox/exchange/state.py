@@ -270,7 +270,7 @@ class World:
         self.clock = clock
         self.switches = switches
         self.dice = random.Random(seed)
-        self.zones = Zones()
+        self.zones = Zones(switches)
         self.mailboxes: dict[str, Mailbox] = {}
         self.tell: Callable[[Event], None] = lambda _event: None
         self.mail: Callable[[str, str, str], None] = lambda _to, _subject, _why: None

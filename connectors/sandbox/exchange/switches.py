@@ -16,6 +16,11 @@ class ExchangeSwitches:
     first_day_of_week: what a weekly pattern without FirstDayOfWeek gets.
     zero_length: an event that ends when it starts is refused, or kept.
     default_reminder: a new item whose reminder nobody sets has one, 15 minutes before.
+    last_occurrence: deleting the last occurrence left is refused, or deletes the series.
+    same_date: a moved occurrence may not share the local date of a neighbour, or may.
+    fold: which of two equal wall times counts in the hour that comes twice.
+    twelve_months: a monthly pattern of 12, 24... months reads back as written, or as a yearly one
+        (which has no interval in EWS).
     occurrence_end: occurrences end at the series' wall time (the storage format holds minutes
         after midnight) or after its exact duration.
     exceptions_inherit_extended: an exception shows the extended properties of its master.
@@ -45,6 +50,10 @@ class ExchangeSwitches:
     first_day_of_week: str = "Sunday"
     zero_length: Literal["refuse", "keep"] = "refuse"
     default_reminder: bool = True
+    last_occurrence: Literal["refuse", "delete_series"] = "refuse"
+    same_date: Literal["refuse", "allow"] = "refuse"
+    fold: Literal["first", "second"] = "first"
+    twelve_months: Literal["keep", "yearly"] = "keep"
     occurrence_end: Literal["wall", "exact"] = "wall"
     exceptions_inherit_extended: bool = True
     foreign_uid: Literal["keep", "wrap"] = "keep"

@@ -11,6 +11,7 @@ from importlib.resources import files
 from zoneinfo import ZoneInfo
 
 from connectors.sandbox.exchange.errors import EwsError
+from connectors.sandbox.exchange.switches import ExchangeSwitches
 
 CUSTOM = "tzone://Microsoft/Custom"
 
@@ -31,7 +32,8 @@ def _windows_names() -> dict[str, str]:
 class Zones:
     """What each zone name means on this server."""
 
-    def __init__(self) -> None:
+    def __init__(self, switches: ExchangeSwitches) -> None:
+        self._switches = switches
         self._patches: dict[str, tzinfo] = {}
 
     def patch(self, name: str, iana: str) -> None:
@@ -53,8 +55,11 @@ class Zones:
         return ZoneInfo(golden()[name])
 
     def instant(self, wall: datetime, name: str) -> datetime:
-        """The UTC instant of a wall time; a gap moves it forward, of two the first counts."""
-        return wall.replace(tzinfo=self.rules(name), fold=0).astimezone(UTC)
+        """The UTC instant of a wall time; a gap moves it forward, of two one counts (switch)."""
+        found = wall.replace(tzinfo=self.rules(name), fold=0).astimezone(UTC)
+        if self._switches.fold == "second" and self.wall(found, name) == wall:
+            return wall.replace(tzinfo=self.rules(name), fold=1).astimezone(UTC)
+        return found
 
     def wall(self, instant: datetime, name: str) -> datetime:
         """The naive local time."""

@@ -189,12 +189,15 @@ def test_a_moved_then_deleted_occurrence_leaves_its_original_start(alice, weekly
     assert [gone.start.date() for gone in now.deleted_occurrences] == [EWSDate(2027, 3, 8)]
 
 
-def test_the_last_occurrence_left_cannot_be_deleted(alice, event):
+def test_the_last_occurrence_left_cannot_be_deleted(alice, event, sandbox):
     bound = NumberedPattern(start=FIRST, number=2)
     made = event(alice, recurrence=rule(DailyPattern(interval=1), bound))
     made.occurrence(1).delete()
     with pytest.raises(ErrorRecurrenceHasNoOccurrence):
         made.occurrence(2).delete()
+    sandbox.switches.turn(last_occurrence="delete_series")
+    made.occurrence(2).delete()
+    assert alice.calendar.all().count() == 0
 
 
 @pytest.mark.parametrize(
@@ -405,3 +408,48 @@ def test_every_second_year_is_in_the_stored_form_only(alice, event, sandbox, dat
     assert (frequency, kind, period, day) == (0x200D, 2, 24, 1)
     end, count = struct.unpack_from("<26xII", blob)
     assert (end, count) == (0x2022, 3)
+
+
+def test_a_moved_occurrence_may_share_a_date_where_the_server_allows_it(alice, weekly, sandbox):
+    sandbox.switches.turn(same_date="allow")
+    third = weekly.occurrence(3)
+    third.refresh()
+    third.start += timedelta(days=7, hours=-3)
+    third.end = third.start + timedelta(hours=1)
+    third.save(update_fields=["start", "end"])
+    assert len(alice.calendar.get(id=weekly.id).modified_occurrences) == 1
+
+
+def test_the_hour_that_comes_twice_is_a_switch(event, alice, at, sandbox):
+    three = NumberedPattern(start=EWSDate(2027, 10, 30), number=3)
+    event(
+        alice, start=at(2027, 10, 30, 2, 30), end=at(2027, 10, 30, 2, 45),
+        recurrence=rule(DailyPattern(interval=1), three),
+    )  # fmt: skip
+    window = datetime(2027, 10, 29, tzinfo=UTC), datetime(2027, 11, 3, tzinfo=UTC)
+    hours = [seen.start.hour for seen in sandbox.occurrences(ALICE, *window)]
+    assert hours == [0, 0, 1]
+    sandbox.switches.turn(fold="second")
+    hours = [seen.start.hour for seen in sandbox.occurrences(ALICE, *window)]
+    assert hours == [0, 1, 1]
+
+
+def test_the_hour_that_never_comes_moves_forward(event, alice, at, sandbox):
+    three = NumberedPattern(start=EWSDate(2027, 3, 27), number=3)
+    event(
+        alice, start=at(2027, 3, 27, 2, 30), end=at(2027, 3, 27, 3),
+        recurrence=rule(DailyPattern(interval=1), three),
+    )  # fmt: skip
+    window = datetime(2027, 3, 26, tzinfo=UTC), datetime(2027, 4, 3, tzinfo=UTC)
+    starts = [f"{seen.start:%H:%M}" for seen in sandbox.occurrences(ALICE, *window)]
+    assert starts == ["01:30", "01:30", "00:30"]
+
+
+def test_months_of_whole_years_may_read_back_as_a_bare_year(alice, event, sandbox, dates):
+    pattern = AbsoluteMonthlyPattern(interval=24, day_of_month=1)
+    made = event(alice, recurrence=rule(pattern, NumberedPattern(start=FIRST, number=2)))
+    assert alice.calendar.get(id=made.id).recurrence.pattern == pattern
+    sandbox.switches.turn(twelve_months="yearly")
+    shown = alice.calendar.get(id=made.id).recurrence.pattern
+    assert str(shown) == str(AbsoluteYearlyPattern(month="March", day_of_month=1))
+    assert dates() == ["2027-03-01", "2029-03-01"]
