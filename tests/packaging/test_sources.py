@@ -13,10 +13,10 @@ LINES = 500
 LONGER: dict[str, str] = {}
 """Files that may be longer than the cap, each with the reason."""
 
-REGISTRIES = re.compile(r"pypi\.org|pythonhosted\.org|npmjs\.(?:com|org)|index-url|artifactory")
+REGISTRIES = re.compile(r"pypi\.org|pythonhosted\.org|npmjs\.(?:com|org)|index-[u]rl|artifactor[y]")
 MACHINES = re.compile(r"(?<![\w.:/~$}])/(?:home|root|Users|work|workspace|tmp)/[\w.]")
 ORIGINS = re.compile(
-    r"\b(?:cl[a]ude|anthropi[c]|opena[i]|chatgp[t]|copilo[t]|codex|gemin[i]|llm[s]?|"
+    r"\b(?:cl[a]ude|anthropi[c]|opena[i]|chatgp[t]|copilo[t]|code[x]|gemin[i]|ll[m]s?|"
     r"A[I][- ](?:generated|assisted|assistant))\b",
     re.IGNORECASE,
 )
@@ -110,11 +110,21 @@ def test_every_pinned_version_is_exact_and_every_direct_dependency_is_pinned():
     lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
     assert all(re.fullmatch(r"[A-Za-z0-9_.-]+==[A-Za-z0-9_.+!]+", line) for line in lines)
     pinned = {_name(line) for line in lines}
+    assert direct_dependencies() <= pinned
+
+
+def test_every_direct_dependency_is_explained():
+    told = (ROOT / "docs" / "dependencies.md").read_text(encoding="utf-8")
+    words = {_name(word) for word in re.findall(r"[A-Za-z0-9_.-]+", told)}
+    assert direct_dependencies() <= words
+
+
+def direct_dependencies() -> set[str]:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     wanted = [*project["project"]["dependencies"], *project["dependency-groups"]["dev"]]
     for extra in project["project"]["optional-dependencies"].values():
         wanted += extra
-    assert {_name(item) for item in wanted} <= pinned
+    return {_name(item) for item in wanted}
 
 
 def _name(requirement: str) -> str:
