@@ -7,6 +7,7 @@ alive and reports how a run ended. Any number of processes may do so at once.
 import logging
 import secrets
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -96,10 +97,10 @@ class Workers:
         """Claim no more, let runs end at their next commit, wait up to `patience` seconds."""
         self._stop.set()
         self._wake.set()
-        deadline = threading.Event()
+        deadline = time.monotonic() + patience
         for thread in [*self._loops, *self._threads]:
             if thread.is_alive():
-                thread.join(patience if not deadline.is_set() else 0.1)
+                thread.join(max(0.0, deadline - time.monotonic()))
 
     @property
     def busy(self) -> int:

@@ -91,7 +91,10 @@ class Service:
         deadline = self._runtime.system.monotonic() + patience
         while self._runtime.system.monotonic() < deadline:
             now = self._now()
-            due = any(job.run_at is not None and job.run_at <= now for job in self._store.jobs())
+            due = any(
+                job.owner is not None or (job.run_at is not None and job.run_at <= now)
+                for job in self._store.jobs()
+            )
             if not due and not self._workers.busy:
                 return True
             self._runtime.system.sleep(0.05)
@@ -145,16 +148,17 @@ class Service:
         """Renew subscriptions, and look at the calendar list if a push said that it changed."""
         link = ready.link
         setting = recheck_setting(link)
-        recheck = self._store.setting(setting) == "1"
+        recheck = self._store.setting(setting)
         for side, connector in self._runtime.connectors(link).items():
             due = self._subscribed.get((link.id, side))
             if due is None or due <= self._now() or recheck:
                 self._subscribe(link, side, connector)
                 self._observe_calendars(link, side, connector, fence)
+                self._subscribed[link.id, side] = self._now() + RESUBSCRIBE
         if recheck:
             with self._store.begin() as tx:
                 fence(tx)
-                tx.put_setting(setting, "")
+                tx.drop_setting(setting, recheck)
 
     def _subscribe(self, link: Link, side: Side, connector: Connector) -> None:
         """Ask for pushes; without them changes are still found by polling, only later."""
@@ -165,7 +169,6 @@ class Service:
                 connector.subscribe(link.endpoint(side).calendar)
             except ConnectorError as error:
                 self._runtime.log("no pushes, only polling", link=link.name, why=error.message)
-        self._subscribed[link.id, side] = self._now() + RESUBSCRIBE
 
     def _observe_calendars(
         self, link: Link, side: Side, connector: Connector, fence: Callable[[Tx], None]

@@ -373,9 +373,6 @@ CASES = [
     *((story, TWO_WAY, BARE) for story in TWO_WAY_STORIES),
     (creates_a_series_with_exceptions, ONE_WAY, GUARDED),
     (changes_three_occurrences, ONE_WAY, GUARDED),
-    (deletes_a_single, ONE_WAY, GUARDED),
-    (loses_its_cursors, ONE_WAY, GUARDED),
-    (both_create, TWO_WAY, GUARDED),
     (both_edit_the_same_events, TWO_WAY, GUARDED),
     (one_edits_what_the_other_deletes, TWO_WAY, GUARDED),
 ]
