@@ -23,7 +23,8 @@ RESTART = 5.0
 
 
 def recheck_setting(link: Link) -> str:
-    """The setting that asks the next run of a link to look at the calendar list first."""
+    """The setting that asks the next run of a link to look at the calendar list first. Its value
+    is unlike that of any other hint, so that one which comes during the look is not forgotten."""
     return f"recheck:{link.id}"
 
 
@@ -65,7 +66,7 @@ class Intake:
                 return
             if hint.calendar is None and hint.account is not None:
                 for link in links:
-                    tx.put_setting(recheck_setting(link), "1")
+                    tx.put_setting(recheck_setting(link), f"{now.isoformat()} {hint.id}")
             tx.hint([link.id for link in links], now)
         self.accepted += 1
         self._wake()

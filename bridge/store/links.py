@@ -99,6 +99,12 @@ class LinkWrites(LinkReads, Writes):
         """Store a fact about this installation."""
         self.upsert(settings, [{"name": name, "value": value}])
 
+    def drop_setting(self, name: str, value: str) -> None:
+        """Forget a fact, unless it has become another one meanwhile."""
+        self.connection.execute(
+            delete(settings).where(settings.c.name == name, settings.c.value == value)
+        )
+
     def ensure_instance(self) -> str:
         """This installation's random id, made once."""
         self.insert_new(settings, {"name": "instance", "value": secrets.token_hex(16)})
