@@ -276,7 +276,9 @@ def test_conference_and_attachments_survive_a_put_that_cannot_see_them(alice, ti
 
 
 def test_importing_the_same_uid_again_updates(alice, timed):
-    body = timed(iCalUID="040000008200E00074C5B7101A82E008", organizer={"email": "eve@else.example"})
+    body = timed(
+        iCalUID="040000008200E00074C5B7101A82E008", organizer={"email": "eve@else.example"}
+    )
     first = alice.events().import_(calendarId="primary", body=body).execute()
     body["summary"] = "Renamed"
     second = alice.events().import_(calendarId="primary", body=body).execute()
