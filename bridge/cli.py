@@ -110,6 +110,10 @@ def run(arguments: list[str]) -> int:
     except UsageError as error:
         click.echo(f"calbridge: {error}", err=True)
         return 2
+    except OSError as error:
+        place = f"{error.filename}: " if error.filename else ""
+        click.echo(f"calbridge: {place}{error.strerror or error}", err=True)
+        return 2
     except click.ClickException as error:
         error.show()
         return 2

@@ -79,14 +79,7 @@ def _print_plan(value: dict[str, Any]) -> None:
 @click.argument("file", type=click.Path(exists=True, dir_okay=False))
 def apply(session: Session, file: str) -> int:
     """Apply a plan that `plan -o` saved."""
-    try:
-        saved = json.loads(Path(file).read_text(encoding="utf-8"))
-        actions, names = saved["actions"], saved["of"]
-        readable = saved["version"] == PLAN_VERSION
-    except (ValueError, KeyError, TypeError):
-        readable, actions, names = False, [], []
-    if not readable:
-        raise UsageError(f"{file} is no plan of this version; make one with `calbridge plan -o`")
+    actions, names = _saved(Path(file))
     with session.runtime() as runtime:
         links = [config for name in names for config in runtime.select(link=name)]
         fresh = plan_json(_plans(runtime, links))["actions"]
@@ -97,6 +90,21 @@ def apply(session: Session, file: str) -> int:
             click.echo("calbridge: the plan is stale; nothing was done. Plan again.", err=True)
             return 1
         return _run(session, runtime, links, RunKind.APPLY)
+
+
+def _saved(path: Path) -> tuple[list[dict[str, Any]], list[str]]:
+    """The actions of a saved plan and the links that it is about. Raises `UsageError`."""
+    try:
+        saved = json.loads(path.read_text(encoding="utf-8"))
+        if saved["version"] != PLAN_VERSION:
+            raise ValueError("another version")
+        told = ("link", "side", "op", "title", "digest")
+        actions = [{name: str(item[name]) for name in told} for item in saved["actions"]]
+        return actions, [str(name) for name in saved["of"]]
+    except (ValueError, KeyError, TypeError):
+        raise UsageError(
+            f"{path} is no plan of this version; make one with `calbridge plan -o`"
+        ) from None
 
 
 @command("backfill", help="Copy everything once. Stopped at any point, it goes on from there.")

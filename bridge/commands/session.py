@@ -17,6 +17,7 @@ from bridge import config as config_file
 from bridge.config import Config
 from bridge.runtime import Runtime
 from bridge.store import StoreError
+from bridge.vault import VaultError
 from connectors.errors import ConnectorError, FatalError, RateLimitedError, ReauthorizeError
 
 
@@ -63,7 +64,7 @@ def command(name: str, *, help: str) -> Callable[[Callable[..., Any]], click.Com
             except ConnectorError as error:
                 click.echo(advice(error), err=True)
                 return 1
-            except StoreError as error:
+            except (StoreError, VaultError) as error:
                 click.echo(f"calbridge: {error}", err=True)
                 return 2
             return int(result or 0)
