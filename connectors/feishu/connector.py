@@ -61,7 +61,11 @@ class FeishuConnector:
         self._reader = EventReader(api, dialect, now, attendees=settings.attendees == "read")
         self._writer = EventWriter(api, self._reader, dialect, now, user_ids)
         self._lister = Lister(
-            api, self._reader, page_size=settings.page_size, full_since=settings.full_since
+            api,
+            self._reader,
+            page_size=settings.page_size,
+            full_since=settings.full_since,
+            removals_hidden=settings.dialect.cancelled_in_listing == "hidden",
         )
         self._primary: str | None = None
 

@@ -19,7 +19,7 @@ from connectors.contract import (
 )
 from connectors.errors import RejectedError, ResyncError, RetryableError
 from connectors.feishu.api import CalendarApi, Wire
-from connectors.feishu.errors import PROVIDER
+from connectors.feishu.errors import EVENT_GONE, PROVIDER
 from connectors.feishu.reading import EventReader, is_stray
 from mappings import feishu
 from mappings.errors import UnmappableError
@@ -71,24 +71,47 @@ class Lister:
     """Lists the calendars of one account."""
 
     def __init__(
-        self, api: CalendarApi, reader: EventReader, *, page_size: int, full_since: int
+        self,
+        api: CalendarApi,
+        reader: EventReader,
+        *,
+        page_size: int,
+        full_since: int,
+        removals_hidden: bool = False,
     ) -> None:
         self._api = api
         self._reader = reader
         self._page_size = page_size
         self._full_since = full_since
+        self._removals_hidden = removals_hidden
         self.series = SeriesTimes()
 
     def changes(self, calendar: str, cursor: str | None) -> Iterator[Page]:
         """See `Connector.changes`. One GET per page, one per event for its attendees, and one
-        for the master of exceptions that come without it."""
+        for the master of exceptions that come without it; in a full listing that hides removed
+        occurrences, two or more per series."""
         full = Listing.COMPLETE if self._full_since == 1 else Listing.PARTIAL
         listing = Listing.DELTA if cursor else full
         batch = _Batch(self._api, self._reader, self.series, calendar, delta=bool(cursor))
         for items, following in self._pages(calendar, cursor):
             wires = self._reader.with_attendees(calendar, items)
             changes = batch.page(wires, last=following is not None)
+            if self._removals_hidden and not cursor:
+                changes = self._reader.each(changes, lambda each: self._completed(calendar, each))
             yield Page(changes=tuple(changes), listing=listing, cursor=following)
+
+    def _completed(self, calendar: str, change: Change) -> Change:
+        """A series together with its removed occurrences, which would else take place again."""
+        if not isinstance(change, Whole) or not change.copy.event.recurring:
+            return change
+        try:
+            return Whole(copy=self._reader.with_removals(calendar, change.copy))
+        except UnmappableError as error:
+            return Unreadable(ref=change.ref, code=error.code, detail=error.detail)
+        except RejectedError as error:
+            if error.code in EVENT_GONE:
+                return change  # deleted meanwhile, which the next delta tells
+            raise
 
     def _pages(self, calendar: str, cursor: str | None) -> Iterator[tuple[list[Wire], str | None]]:
         """Pages of items; the last one with the next cursor.

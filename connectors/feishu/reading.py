@@ -1,6 +1,6 @@
 """From Feishu's events to copies: what a single call does not show is asked for here."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
@@ -23,6 +23,7 @@ _INSTANCES_SPAN = timedelta(days=729)
 _VIEW_SPAN = timedelta(days=39)
 _SHORTEST_VIEW = timedelta(hours=1)
 
+S = TypeVar("S")
 T = TypeVar("T")
 
 
@@ -95,7 +96,7 @@ class EventReader:
 
     def with_attendees(self, calendar: str, wires: Iterable[Wire]) -> list[Wire]:
         """The same events, each with its attendees."""
-        return self._all(lambda wire: self._with_attendees(calendar, wire), wires)
+        return self.each(wires, lambda wire: self._with_attendees(calendar, wire))
 
     def _with_attendees(self, calendar: str, wire: Wire) -> Wire:
         event_id = str(wire["event_id"])
@@ -119,16 +120,16 @@ class EventReader:
             return self._api.event(calendar, event_id, attendees=False)
         return wire if wire is None or _shows_attendees(wire, calendar) else _alone(wire)
 
-    def _all(self, read: Callable[[Wire], T], wires: Iterable[Wire]) -> list[T]:
-        """Several reads at a time: each waits mostly for the network."""
-        wires = list(wires)
-        if len(wires) < 2:
-            return [read(wire) for wire in wires]
+    def each(self, items: Iterable[S], read: Callable[[S], T]) -> list[T]:
+        """What `read` makes of each item, several at a time: they wait mostly for the network."""
+        items = list(items)
+        if len(items) < 2:
+            return [read(item) for item in items]
         with self._lock:
             if self._pool is None:
                 self._pool = ThreadPoolExecutor(_PARALLEL_READS, "feishu-read")
             pool = self._pool
-        return list(pool.map(read, wires))
+        return list(pool.map(read, items))
 
     # -- single units --------------------------------------------------------------------------
 
@@ -152,42 +153,50 @@ class EventReader:
             exceptions = self._exceptions(calendar, copy, known.union(ids))
         except UnmappableError as error:
             raise RejectedError(error.detail, provider=PROVIDER, code=error.code) from error
-        overrides = tuple(sorted((found[0] for found in exceptions), key=lambda item: item.key))
-        return replace(
-            copy,
-            event=recurrence.tidy(replace(copy.event, overrides=overrides)),
-            members=in_order([*copy.members, *(member for _, member in exceptions)]),
-        )
+        return _with_exceptions(copy, exceptions)
+
+    def with_removals(self, calendar: str, copy: Copy) -> Copy:
+        """A series with its removed occurrences, as far as `fetch` finds them by itself.
+
+        Two or more GETs. Raises `UnmappableError`.
+        """
+        removed, _ = self._instances(calendar, copy)
+        return _with_exceptions(copy, self._overrides(calendar, copy, removed))
 
     def _exceptions(
         self, calendar: str, copy: Copy, known: set[str]
     ) -> list[tuple[Override, Member]]:
-        found: dict[str, Wire] = {}
-        for since, until in self._spans(copy.event):
-            for item in self._api.instances(calendar, copy.ref, since, until):
-                if feishu.is_cancelled(item):
-                    found[str(item["event_id"])] = item
-                elif item.get("is_exception"):
-                    known.add(str(item["event_id"]))
-        asked = sorted(known - set(found))
-        answers = zip(asked, self._read_all(calendar, asked), strict=True)
+        found, changed = self._instances(calendar, copy)
+        asked = sorted((known | changed) - set(found))
+        answers = zip(asked, self.each(asked, lambda id_: self._event(calendar, id_)), strict=True)
         found |= {
             event_id: wire
             for event_id, wire in answers
             if wire is not None and (feishu.is_cancelled(wire) or wire.get("is_exception"))
         }
+        return self._overrides(calendar, copy, found)
+
+    def _instances(self, calendar: str, copy: Copy) -> tuple[dict[str, Wire], set[str]]:
+        """The removed occurrences of a series, and the ids of the changed ones."""
+        removed: dict[str, Wire] = {}
+        changed: set[str] = set()
+        for since, until in self._spans(copy.event):
+            for item in self._api.instances(calendar, copy.ref, since, until):
+                if feishu.is_cancelled(item):
+                    removed[str(item["event_id"])] = item
+                elif item.get("is_exception"):
+                    changed.add(str(item["event_id"]))
+        return removed, changed
+
+    def _overrides(
+        self, calendar: str, copy: Copy, found: Mapping[str, Wire]
+    ) -> list[tuple[Override, Member]]:
         series = copy.event.when
         return [
             self.override(calendar, wire, series)
             for event_id, wire in sorted(found.items())
             if not (feishu.is_cancelled(wire) and is_stray(event_id, series))
         ]
-
-    def _read_all(self, calendar: str, event_ids: Sequence[str]) -> list[Wire | None]:
-        return self._all(
-            lambda item: self._event(calendar, str(item["event_id"])),
-            [{"event_id": event_id} for event_id in event_ids],
-        )
 
     def _spans(self, event: Event) -> Iterator[tuple[int, int]]:
         """Windows around now, cut to the life of the series (a day wider: zones)."""
@@ -238,6 +247,15 @@ class EventReader:
             middle = since + (until - since) / 2
             yield from self._view(calendar, since, middle)
             yield from self._view(calendar, middle, until)
+
+
+def _with_exceptions(copy: Copy, exceptions: Sequence[tuple[Override, Member]]) -> Copy:
+    overrides = tuple(sorted((found[0] for found in exceptions), key=lambda item: item.key))
+    return replace(
+        copy,
+        event=recurrence.tidy(replace(copy.event, overrides=overrides)),
+        members=in_order([*copy.members, *(member for _, member in exceptions)]),
+    )
 
 
 def _occurrence_id(ref: str, key: Key, series: When) -> str:

@@ -49,17 +49,22 @@ class Delivery(_Strict):
 
 
 class Dialect(_Strict):
-    """Behaviour of Calendar v4 that its documentation leaves open; see `FeishuDialect`."""
+    """Behaviour of Calendar v4 that its documentation leaves open; see `FeishuDialect`.
+
+    `cancelled_in_listing`: whether a full listing shows removed occurrences. Where they are
+    `hidden`, each series of such a listing costs two or more calls that find them.
+    """
 
     read_end: Literal["exclusive", "inclusive"] = "exclusive"
     write_end: Literal["exclusive", "inclusive"] = "inclusive"
     until_date: Literal["midnight", "whole_day"] = "whole_day"
     blank_location: str = " "
+    cancelled_in_listing: Literal["shown", "hidden"] = "shown"
 
     @property
     def mapping(self) -> FeishuDialect:
         """The same for the translation."""
-        return FeishuDialect(**self.model_dump())
+        return FeishuDialect(**self.model_dump(exclude={"cancelled_in_listing"}))
 
 
 class Settings(_Strict):

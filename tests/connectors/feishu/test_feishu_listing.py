@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from connectors.changes import apply_change
 from connectors.contract import Fragment, Gone, Listing, Role, Unreadable, Whole
 from connectors.errors import FatalError, RateLimitedError, ResyncError, RetryableError
 from connectors.sandbox.faults import Fault
@@ -169,6 +170,28 @@ def test_a_removed_occurrence_is_not_a_deleted_series(bench: Any, ann: Any, week
     [change] = listed(connector, cursor)[0]
     assert isinstance(change, Fragment)
     assert [(o.key, o.cancelled) for o in change.overrides] == [("2026-03-02T09:00:00", True)]
+
+
+@pytest.mark.parametrize(("dialect", "calls"), [("hidden", 2), ("shown", 0)])
+def test_what_a_full_listing_hides_does_not_take_place_again(
+    bench: Any, ann: Any, weekly: Any, single: Any, dialect: str, calls: int
+) -> None:
+    shown = {"hidden": "none", "shown": "exceptions"}[dialect]
+    bench.sandbox.switch(cancelled_in_full_listing=shown)
+    bench.sandbox.seed_event(ann.primary, single)
+    ref = bench.sandbox.seed_event(ann.primary, weekly)
+    person = bench.sandbox.as_user(ann)
+    person.delete(ann.primary, occurrence(ref, MONDAY + WEEK))
+    person.patch(ann.primary, occurrence(ref, MONDAY + 2 * WEEK), {"summary": "Guests"})
+    connector = bench.connect(ann, dialect={"cancelled_in_listing": dialect})
+    copies: dict[str, Any] = {}
+    for change in listed(connector)[0]:
+        copies[change.ref] = apply_change(copies.get(change.ref), change)
+    assert bench.count("events.instances") == calls
+    assert [item.cancelled for item in copies[ref].event.overrides] == [True, False]
+    for copy in copies.values():
+        fetched = connector.fetch("primary", copy.ref)
+        assert (fetched.event.overrides, fetched.members) == (copy.event.overrides, copy.members)
 
 
 def test_a_deleted_event_is_gone_with_many_fields_or_few(bench: Any, ann: Any, single: Any) -> None:
