@@ -1,5 +1,6 @@
 """What the contract tests of real providers share."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -13,6 +14,28 @@ from connectors.contract import Context
 from connectors.pacing import FreePacer, Pacer
 from connectors.sandbox.clock import Clock
 from connectors.tokens import Token
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "telling(pattern): the cases that could notice a variant")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """A variant of a service is tried with the cases that could notice it; at night, with all."""
+    for item in items:
+        telling = item.get_closest_marker("telling")
+        if telling and not re.search(telling.args[0], case_of(item)):
+            item.add_marker(pytest.mark.nightly)
+    if not config.option.markexpr:
+        items[:] = [item for item in items if not item.get_closest_marker("nightly")]
+
+
+def case_of(item: pytest.Item) -> str:
+    """The name of a case with its parameters, the variant apart."""
+    assert isinstance(item, pytest.Function)
+    parameters = {**item.callspec.params, "sandbox": ""}
+    return f"{item.originalname} {' '.join(str(value) for value in parameters.values())}"
 
 
 class Tokens:

@@ -105,9 +105,38 @@ def times(when: When) -> dict[str, Any]:
     }
 
 
-@pytest.fixture(scope="module")
-def sandbox(clock: Clock) -> Iterator[FeishuSandbox]:
-    switches = FeishuSwitches(short_pages=4, empty_pages=True)
+def unverified(name: str, pattern: str, **switches: Any) -> Any:
+    """A guess about Feishu turned round; `pattern` finds the cases that could notice."""
+    return pytest.param(switches, id=name, marks=pytest.mark.telling(pattern))
+
+
+VARIANTS = [
+    pytest.param({"short_pages": 4, "empty_pages": True}, id="documented"),
+    unverified("moving-drops-exceptions", "move|edit", master_move_drops_exceptions=True),
+    unverified("deleting-cascades", "delete", cascade=True),
+    unverified("series-id-without-suffix", "delta", recurring_id_suffix=False),
+    unverified("regular-occurrence-shown", "exception", get_unmaterialised="mirror"),
+    unverified("deleted-shown", "deleted|gone", get_deleted="shown"),
+    unverified("delta-by-page-token", "delta", delta_pages_by="page_token", short_pages=2),
+    unverified("all-day-with-timestamp", "all.day", all_day_timestamp=True),
+    unverified("tombstones-with-fields", "tombstone|deleted", tombstones="all"),
+    unverified(
+        "removals-hidden",
+        "delta|removed|full_listing|cancelled|exceptions_survive",
+        cancelled_in_full_listing="none",
+    ),
+    unverified("all-cancelled-listed", "tombstone|deleted", cancelled_in_full_listing="all"),
+    unverified("deleted-key-makes-new", "single_again|after_all", key_of_deleted_event="new"),
+    unverified("rules-with-prefix", "weekly-until|rule_can_change", rrule_prefix=True),
+    unverified("page-size-clamped", "full_listing", page_size="clamped"),
+    unverified("pages-of-three", "full_listing|delta", short_pages=3),
+    unverified("text-trimmed", "created_event|updated_event", trim_description=True),
+]
+
+
+@pytest.fixture(scope="module", params=VARIANTS)
+def sandbox(request: pytest.FixtureRequest, clock: Clock) -> Iterator[FeishuSandbox]:
+    switches = FeishuSwitches(**request.param)
     with FeishuSandbox(clock=clock, limits=False, switches=switches) as sandbox:
         yield sandbox
 
@@ -121,8 +150,12 @@ def ann(sandbox: FeishuSandbox) -> User:
 def feishu(sandbox: FeishuSandbox, ann: User, context: Context, tokens: Any) -> Iterator[Connector]:
     grant = sandbox.grant(ann)
     tokens.give("feishu", ann.open_id, refresh=grant.refresh, access=grant.access)
+    removals_hidden = sandbox.switches.cancelled_in_full_listing == "none"
     settings = PLUGIN.settings(
-        app_id=sandbox.app.id, app_secret=sandbox.app.secret, domain=sandbox.url
+        app_id=sandbox.app.id,
+        app_secret=sandbox.app.secret,
+        domain=sandbox.url,
+        dialect={"cancelled_in_listing": "hidden" if removals_hidden else "shown"},
     )
     provider = PLUGIN.open("feishu", settings, context)
     yield provider.connect(ann.open_id)
