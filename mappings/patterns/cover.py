@@ -57,6 +57,7 @@ def partition(
     days: Sequence[int],
     *,
     gap: int,
+    last: int,
     whole: bool,
     endless: bool,
     most: int,
@@ -67,7 +68,8 @@ def partition(
 
     Always takes the pattern that has the most of what is left, beginning with the earliest day.
     `gap` is the least distance between two members. With `whole` each pattern must hold until
-    the last of the days, else it may end anywhere. `endless` = the days stand for ever more.
+    `last`, else it may end anywhere. `endless` = the days stand for a series without end, and up
+    to `last` there are no others.
     """
     left = dict.fromkeys(days)
     covers: list[Cover] = []
@@ -77,7 +79,7 @@ def partition(
         found = None
         if len(covers) < most and not (endless and first - days[0] > _LATEST):
             fewest = _FEWEST_ENDLESS if endless else _FEWEST if whole else 1
-            found = _best(first, left, days[-1], gap, fewest, whole, profile)
+            found = _best(first, left, last, gap, fewest, whole, profile)
         if found is None:
             rest.append(first)
             del left[first]

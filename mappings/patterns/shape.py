@@ -92,7 +92,7 @@ def shape(rule: Rule, first: date, last: date | None, gap: int, profile: Profile
     found = list(islice(days(rule, first, first, last or end), MOST_DAYS + 1))
     if len(found) > MOST_DAYS:
         return singles("it has more days than can be compared")
-    return of_days(tuple(found), last is None, gap, profile)
+    return of_days(tuple(found), None if last else end.toordinal(), gap, profile)
 
 
 def days(rule: Rule, first: date, since: date, until: date) -> Iterator[int]:
@@ -103,10 +103,11 @@ def days(rule: Rule, first: date, since: date, until: date) -> Iterator[int]:
     return (member.toordinal() for member in members)
 
 
-def of_days(found: tuple[int, ...], endless: bool, gap: int, profile: Profile) -> Shape:
-    """The shape of these days; `endless` = more follow in the same way."""
-    verified = date.fromordinal(found[-1]) if endless else None
-    split = _split(found, endless, gap, profile, 0.0)
+def of_days(found: tuple[int, ...], end: int | None, gap: int, profile: Profile) -> Shape:
+    """The shape of these days; up to `end` they are all, and more follow (None = no more)."""
+    endless = end is not None
+    verified = date.fromordinal(end) if end is not None else None
+    split = _split(found, end, gap, profile, 0.0)
     covers = split.covers if split else ()
     if len(covers) == 1:
         return Shape(Tier.NATIVE, (_piece(covers[0], MAIN, endless),), verified=verified)
@@ -117,7 +118,7 @@ def of_days(found: tuple[int, ...], endless: bool, gap: int, profile: Profile) -
         return Shape(Tier.SEVERAL, _named(covers, endless), verified=verified)
     if not endless and len(found) <= profile.series:
         return Shape(Tier.SEVERAL, rest=tuple(map(date.fromordinal, found)))
-    return _continued(found, endless, gap, profile, verified)
+    return _continued(found, end, gap, profile)
 
 
 def _trimmed(broad: Cover, kept: int, series: int, profile: Profile) -> bool:
@@ -128,11 +129,11 @@ def _trimmed(broad: Cover, kept: int, series: int, profile: Profile) -> bool:
     return gone < series or not 0 < series <= profile.series
 
 
-def _continued(
-    found: tuple[int, ...], endless: bool, gap: int, profile: Profile, verified: date | None
-) -> Shape:
+def _continued(found: tuple[int, ...], end: int | None, gap: int, profile: Profile) -> Shape:
     """Some series and a few days beside them, or series that hold for some years."""
-    split = _split(found, endless, gap, profile, _SPARE_A_YEAR)
+    endless = end is not None
+    verified = date.fromordinal(end) if end is not None else None
+    split = _split(found, end, gap, profile, _SPARE_A_YEAR)
     if split and 2 * len(split.rest) >= len(found):
         split = None
     if split is None or len(split.covers) > profile.series:
@@ -152,13 +153,14 @@ def _continued(
 
 
 def _split(
-    found: tuple[int, ...], endless: bool, gap: int, profile: Profile, spare: float
+    found: tuple[int, ...], end: int | None, gap: int, profile: Profile, spare: float
 ) -> Partition | None:
     return partition(
         found,
         gap=gap,
+        last=found[-1] if end is None else end,
         whole=True,
-        endless=endless,
+        endless=end is not None,
         most=profile.many,
         spare=spare,
         profile=profile,
@@ -178,6 +180,7 @@ def segment(found: tuple[int, ...], gap: int, profile: Profile, key: str) -> lis
     split = partition(
         found,
         gap=gap,
+        last=found[-1],
         whole=False,
         endless=False,
         most=3 * SEGMENT_YEARS,

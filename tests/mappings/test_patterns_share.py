@@ -109,6 +109,14 @@ def any_rule(draw: st.DrawFn) -> str:
     return ";".join(parts)
 
 
+def test_days_that_end_long_before_the_next_ones_are_no_endless_pattern() -> None:
+    event = event_of("FREQ=YEARLY;INTERVAL=51;BYWEEKNO=1,-1,-2;BYDAY=MO,TU,WE")
+    assert event is not None
+    made = plan(event, EWS, NOW)
+    assert made.parts == ()
+    assert "SELF_CHECK" not in (made.reason or "")
+
+
 @given(any_rule())
 @settings(max_examples=120, deadline=None, suppress_health_check=list(HealthCheck))
 def test_any_rule_text_ends_in_a_bounded_plan(text: str) -> None:
