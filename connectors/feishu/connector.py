@@ -1,6 +1,6 @@
 """One Feishu account as the bridge sees it."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import datetime, timedelta
 
 from connectors.capabilities import Capabilities, RateBudget
@@ -23,6 +23,7 @@ CAPABILITIES = Capabilities(
     reshape_refetch=True,
     cursor_lifetime=timedelta(days=90),
     parallel_writes=8,
+    parallel_reads=8,
     budget=RateBudget(per_second=50, per_minute=1000, shared_by="app"),
     lag=timedelta(seconds=5),
 )
@@ -37,6 +38,9 @@ _ROLES = {
     "writer": Role.WRITER,
     "owner": Role.OWNER,
 }
+
+
+_LEFT_OUT = frozenset({"attendees"})
 
 
 class FeishuConnector:
@@ -58,7 +62,8 @@ class FeishuConnector:
         self._api = api
         self._as_user = as_user
         self._open_id = open_id
-        self._reader = EventReader(api, dialect, now, attendees=settings.attendees == "read")
+        self._attendees = settings.attendees == "read"
+        self._reader = EventReader(api, dialect, now, attendees=self._attendees)
         self._writer = EventWriter(api, self._reader, dialect, now, user_ids)
         self._lister = Lister(
             api,
@@ -103,6 +108,15 @@ class FeishuConnector:
     def fetch(self, calendar: str, ref: str, keys: Sequence[Key] = ()) -> Copy | None:
         """See `Connector`; the calls are told at `EventReader.fetch`."""
         return self._reader.fetch(self.resolve(calendar), ref, keys)
+
+    @property
+    def left_out(self) -> frozenset[str]:
+        """See `Completes`: Feishu's listings carry no attendees."""
+        return _LEFT_OUT if self._attendees else frozenset()
+
+    def complete(self, calendar: str, copy: Copy, parts: Collection[str]) -> Copy:
+        """See `Completes`; the calls are told at `EventReader.complete`."""
+        return self._reader.complete(self.resolve(calendar), copy, parts)
 
     def create(self, calendar: str, event: Event, key: str) -> Copy:
         """See `Connector`; `ConflictError` `dead-key` if the event of this key was deleted."""

@@ -87,15 +87,14 @@ class Lister:
         self.series = SeriesTimes()
 
     def changes(self, calendar: str, cursor: str | None) -> Iterator[Page]:
-        """See `Connector.changes`. One GET per page, one per event for its attendees, and one
-        for the master of exceptions that come without it; in a full listing that hides removed
-        occurrences, two or more per series."""
+        """See `Connector.changes`. One GET per page, and one for the master of exceptions that
+        come without it; in a full listing that hides removed occurrences, two or more per
+        series."""
         full = Listing.COMPLETE if self._full_since == 1 else Listing.PARTIAL
         listing = Listing.DELTA if cursor else full
         batch = _Batch(self._api, self._reader, self.series, calendar, delta=bool(cursor))
         for items, following in self._pages(calendar, cursor):
-            wires = self._reader.with_attendees(calendar, items)
-            changes = batch.page(wires, last=following is not None)
+            changes = batch.page(items, last=following is not None)
             if self._removals_hidden and not cursor:
                 changes = self._reader.each(changes, lambda each: self._completed(calendar, each))
             yield Page(changes=tuple(changes), listing=listing, cursor=following)

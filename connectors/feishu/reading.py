@@ -1,6 +1,6 @@
 """From Feishu's events to copies: what a single call does not show is asked for here."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
@@ -16,7 +16,7 @@ from connectors.feishu.errors import ATTENDEES_HIDDEN, PROVIDER, TOO_MANY_INSTAN
 from mappings import feishu, recurrence
 from mappings.errors import UnmappableError
 from mappings.feishu import FeishuDialect
-from mappings.model import Event, Key, Occurrence, Override, When
+from mappings.model import Details, Event, Key, Occurrence, Override, When
 
 _PARALLEL_READS = 8
 _INSTANCES_SPAN = timedelta(days=729)
@@ -49,6 +49,7 @@ class EventReader:
         self._attendees = attendees
         self._roles: dict[str, str] = {}
         self._hidden: set[tuple[str, str]] = set()
+        self._refused: set[tuple[str, str]] = set()
         self._pool: ThreadPoolExecutor | None = None
         self._lock = Lock()
 
@@ -68,6 +69,7 @@ class EventReader:
     def copy(self, calendar: str, wire: Wire) -> Copy:
         """A single event, or a series without its exceptions. Raises `UnmappableError`."""
         ref, role = str(wire["event_id"]), self._role(calendar, wire)
+        self._note_visibility(calendar, wire)
         with _understood():
             event = feishu.decode(wire, self._dialect, role=role)
         return Copy(
@@ -79,6 +81,7 @@ class EventReader:
 
     def override(self, calendar: str, wire: Wire, series: When) -> tuple[Override, Member]:
         """An exception of the series that starts at `series`. Raises `UnmappableError`."""
+        self._note_visibility(calendar, wire)
         role = self._role(calendar, wire)
         with _understood():
             override = feishu.decode_override(wire, series, self._dialect, role=role)
@@ -94,29 +97,49 @@ class EventReader:
 
     # -- completion ----------------------------------------------------------------------------
 
-    def with_attendees(self, calendar: str, wires: Iterable[Wire]) -> list[Wire]:
-        """The same events, each with its attendees."""
-        return self.each(wires, lambda wire: self._with_attendees(calendar, wire))
+    def complete(self, calendar: str, copy: Copy, parts: Collection[str]) -> Copy:
+        """See `Completes`: the attendees of these members. One GET each, none where they are
+        hidden from the account."""
+        ids = {member.part: member.id for member in copy.members if member.part in parts}
+        details = copy.event.details
+        if "main" in ids:
+            details = self._attended(calendar, details, ids["main"])
+        overrides = tuple(
+            replace(override, details=self._attended(calendar, override.details, event_id))
+            if override.details and (event_id := ids.get(occurrence_part(override.key)))
+            else override
+            for override in copy.event.overrides
+        )
+        event = replace(copy.event, details=details, overrides=overrides)
+        return replace(copy, event=recurrence.tidy(event))
 
-    def _with_attendees(self, calendar: str, wire: Wire) -> Wire:
-        event_id = str(wire["event_id"])
-        hidden = (calendar, event_id) in self._hidden or not _shows_attendees(wire, calendar)
-        if hidden or not self._attendees or feishu.is_cancelled(wire):
-            return wire
-        shown = self._event(calendar, event_id) or {}
-        return {**wire, "attendees": shown.get("attendees") or []}
+    def _attended(self, calendar: str, details: Details, event_id: str) -> Details:
+        place = (calendar, event_id)
+        if place in self._hidden or place in self._refused:
+            return details
+        wire = self._event(calendar, event_id)
+        items = (wire or {}).get("attendees") or []
+        with _understood():
+            return replace(details, attendees=feishu.decode_attendees(items))
+
+    def _note_visibility(self, calendar: str, wire: Wire) -> None:
+        place = (calendar, str(wire["event_id"]))
+        if _shows_attendees(wire, calendar):
+            self._hidden.discard(place)
+        else:
+            self._hidden.add(place)
 
     def _event(self, calendar: str, event_id: str) -> Wire | None:
         """One event with the attendees that the account may see. One GET, two where Feishu
         unexpectedly refuses them."""
-        if not self._attendees or (calendar, event_id) in self._hidden:
+        if not self._attendees or (calendar, event_id) in self._refused:
             return self._api.event(calendar, event_id, attendees=False)
         try:
             wire = self._api.event(calendar, event_id, attendees=True)
         except RejectedError as error:
             if error.code not in ATTENDEES_HIDDEN:
                 raise
-            self._hidden.add((calendar, event_id))
+            self._refused.add((calendar, event_id))
             return self._api.event(calendar, event_id, attendees=False)
         return wire if wire is None or _shows_attendees(wire, calendar) else _alone(wire)
 

@@ -7,8 +7,18 @@ from hashlib import sha256
 
 import pytest
 
-from connectors.changes import apply_change
-from connectors.contract import Connector, Copy, Fragment, Gone, Listing, Page, Unreadable, Whole
+from connectors.changes import apply_change, carry_over, parts_of
+from connectors.contract import (
+    Completes,
+    Connector,
+    Copy,
+    Fragment,
+    Gone,
+    Listing,
+    Page,
+    Unreadable,
+    Whole,
+)
 from connectors.testing.party import OtherParty
 from mappings import merge, recurrence
 from mappings.members import is_member
@@ -120,8 +130,15 @@ def read(
         elif isinstance(change, Unreadable):
             reading.unreadable.append(change.ref)
         else:
-            copy = apply_change(reading.copies.get(change.ref), change)
-            copy = copy or connector.fetch(calendar, change.ref, _keys(change))
+            shown = reading.copies.get(change.ref)
+            copy = apply_change(shown, change)
+            if copy is None:
+                copy = connector.fetch(calendar, change.ref, _keys(change))
+            elif isinstance(connector, Completes):
+                parts = parts_of(change)
+                if shown is not None:
+                    copy = carry_over(copy, shown, connector.left_out, parts)
+                copy = connector.complete(calendar, copy, parts)
             if copy:
                 reading.copies[change.ref] = copy
     reading.cursor = found[-1].cursor or ""
