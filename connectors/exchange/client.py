@@ -1,0 +1,365 @@
+"""Calls of Exchange Web Services: exchangelib's connection, login and SOAP envelope, our content.
+
+The library's item services have defects that lose or shift events (see `xmlform`); its transport
+is used as it is, with `FailFast`, because its own patience takes a wrong password for a busy
+server. Pacing and retrying are ours.
+"""
+
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from threading import Lock
+from typing import Any, TypeVar
+
+from exchangelib import (
+    BASIC,
+    DELEGATE,
+    IMPERSONATION,
+    NTLM,
+    OAUTH2,
+    Configuration,
+    Credentials,
+    FailFast,
+    Identity,
+    OAuth2Credentials,
+    Version,
+)
+from exchangelib.protocol import Protocol
+from exchangelib.services.common import EWSAccountService
+from exchangelib.version import (
+    EXCHANGE_2010_SP2,
+    EXCHANGE_2013_SP1,
+    EXCHANGE_2016,
+    EXCHANGE_2019,
+    EXCHANGE_O365,
+)
+from oauthlib.oauth2 import TokenExpiredError
+
+from connectors.errors import (
+    ConnectorError,
+    FatalError,
+    OutcomeUnknownError,
+    RateLimitedError,
+)
+from connectors.exchange.errors import PROVIDER, of_code, of_fault
+from connectors.exchange.settings import OAuthSettings, Settings
+from connectors.exchange.xmlform import TYPES, local, message, plain
+from connectors.pacing import Pacer, with_retries
+from mappings.exchange import many, text
+
+T = TypeVar("T")
+Wire = dict[str, Any]
+
+_BUDGET = "calls"
+_ATTEMPTS = 7
+_AUTH = {"basic": BASIC, "ntlm": NTLM, "oauth2": OAUTH2}
+_VERSIONS = {
+    "2010": EXCHANGE_2010_SP2,
+    "2013": EXCHANGE_2013_SP1,
+    "2016": EXCHANGE_2016,
+    "2019": EXCHANGE_2019,
+    "online": EXCHANGE_O365,
+}
+_WRITES = frozenset({"CreateItem", "UpdateItem", "DeleteItem"})
+_DOUBTFUL = frozenset({"ErrorTimeoutExpired", "ErrorInternalServerError"})
+
+# The library logs whole requests with what people write in their calendars.
+logging.getLogger("exchangelib").setLevel(logging.CRITICAL)
+
+
+class _AppCredentials(OAuth2Credentials):  # type: ignore[misc]
+    """Client credentials whose token comes from a configured place."""
+
+    def __init__(self, settings: OAuthSettings) -> None:
+        super().__init__(
+            client_id=settings.client_id,
+            client_secret=settings.client_secret.get_secret_value(),
+            tenant_id=settings.tenant,
+        )
+        self._tokens_from = settings.tokens_from
+        self._asked = (settings.scope,)
+
+    @property
+    def token_url(self) -> str:
+        return self._tokens_from
+
+    @property
+    def scope(self) -> list[str]:
+        return list(self._asked)
+
+
+@dataclass(slots=True)
+class _Mailbox:
+    """What the library's services want to know of an account."""
+
+    protocol: Any
+    primary_smtp_address: str
+    access_type: str
+    identity: Any
+    version: Any
+    default_timezone: None = None
+    affinity_cookie: str | None = None
+
+
+class Organization:
+    """The connections to one server with one login, shared by all accounts.
+
+    `connections` bounds them. The library's own cache of connections is passed by: its first
+    user decides for all others.
+    """
+
+    def __init__(self, settings: Settings, connections: int) -> None:
+        self._settings = settings
+        self._connections = connections
+        self._protocol: Any = None
+        self._lock = Lock()
+
+    def mailbox(self, account: str) -> _Mailbox:
+        """An account's mailbox. No network, unless the endpoint has to be found first."""
+        protocol = self._connected(account)
+        impersonating = self._settings.access == "impersonation"
+        return _Mailbox(
+            protocol=protocol,
+            primary_smtp_address=account,
+            access_type=IMPERSONATION if impersonating else DELEGATE,
+            identity=Identity(primary_smtp_address=account),
+            version=protocol.config.version,
+        )
+
+    def close(self) -> None:
+        """Close all connections."""
+        with self._lock:
+            if self._protocol is not None:
+                self._protocol.close()
+                self._protocol = None
+
+    def _connected(self, account: str) -> Any:
+        with self._lock:
+            if self._protocol is None:
+                self._protocol = self._connect(account)
+            return self._protocol
+
+    def _connect(self, account: str) -> Any:
+        settings = self._settings
+        credentials: Any
+        if settings.oauth is not None:
+            credentials = _AppCredentials(settings.oauth)
+        else:
+            assert settings.password is not None
+            credentials = Credentials(settings.username, settings.password.get_secret_value())
+        config = Configuration(
+            service_endpoint=settings.endpoint or _discovered(account, credentials),
+            credentials=credentials,
+            auth_type=_AUTH[settings.auth],
+            version=Version(build=_VERSIONS[settings.version]),
+            retry_policy=FailFast(),
+            max_connections=self._connections,
+        )
+        trust = {"trusted": settings.ca_bundle, "TIMEOUT": settings.timeout_seconds}
+        kind = type("BridgeProtocol", (_Connections,), trust)
+        made: Any = type.__call__(kind, config=config)
+        return made
+
+
+class _Connections(Protocol):  # type: ignore[misc]
+    """The library's connections with our name and the configured certificates."""
+
+    USERAGENT = "feishu-calendar-bridge"
+    trusted: str | None = None
+
+    @classmethod
+    def raw_session(cls, *args: Any, **options: Any) -> Any:
+        session = super().raw_session(*args, **options)
+        if cls.trusted:
+            session.verify = cls.trusted
+        return session
+
+
+def _discovered(account: str, credentials: Any) -> str:
+    """The endpoint that the organization publishes for the account."""
+    from exchangelib.autodiscover import Autodiscovery
+
+    try:
+        answer, _protocol = Autodiscovery(email=account, credentials=credentials).discover()
+        return str(answer.ews_url)
+    except Exception as error:
+        raise FatalError(
+            f"Autodiscover found no Exchange server for {account}. Write its `endpoint`, "
+            "https://SERVER/EWS/Exchange.asmx.",
+            provider=PROVIDER,
+            operation="Autodiscover",
+            code=type(error).__name__,
+        ) from error
+
+
+class _Service(EWSAccountService):  # type: ignore[misc]
+    """One operation; `answered` gives the response messages of a payload as they came."""
+
+    def answered(self, payload: Any) -> list[Any]:
+        return list(self._get_response_xml(payload=payload))
+
+
+class _Streaming(_Service):
+    """An operation whose answer goes on: an envelope for every piece of news."""
+
+    prefer_affinity = True
+
+    def pieces(self, payload: Any) -> Iterator[list[Any]]:
+        from exchangelib.util import DocumentYielder, to_xml
+
+        self.streaming = True
+        try:
+            response = self._get_response(payload, self._version_hint.api_version)
+            response.raw.decode_content = True
+            for document in DocumentYielder(response.iter_content(chunk_size=1)):
+                body = to_xml([document]).find("{*}Body")
+                yield list(self._get_soap_messages(body=body))
+        finally:
+            self.stop_streaming()
+
+
+@cache
+def _service(operation: str, kind: type[_Service] = _Service) -> type[_Service]:
+    return type(operation, (kind,), {"SERVICE_NAME": operation})
+
+
+Answer = Wire | ConnectorError
+"""What became of one item of a request."""
+
+
+class Client:
+    """One account's calls. Thread safe."""
+
+    def __init__(
+        self,
+        *,
+        organization: Organization,
+        account: str,
+        pacer: Pacer,
+        sleep: Callable[[float], None],
+        random: Callable[[], float],
+        stream_timeout: float = 60.0,
+    ) -> None:
+        self.account = account
+        self._organization = organization
+        self._pacer = pacer
+        self._sleep = sleep
+        self._random = random
+        self._stream_timeout = stream_timeout
+        self._mailbox: _Mailbox | None = None
+
+    def call(self, operation: str, content: Mapping[str, Any]) -> list[Answer]:
+        """The answers of an operation, one for each thing that it was asked about, in order.
+
+        What is refused as a whole is raised, and repeated before that if it may be: reading
+        always, writing if Exchange said that it did nothing. Raises `OutcomeUnknownError` if the
+        answer to a write was lost.
+        """
+        return with_retries(
+            lambda: self._once(operation, content),
+            sleep=self._sleep,
+            random=self._random,
+            attempts=_ATTEMPTS,
+            base=1.0,
+        )
+
+    def one(self, operation: str, content: Mapping[str, Any]) -> Wire:
+        """The only answer of an operation; its error is raised."""
+        return with_retries(
+            lambda: single(self._once(operation, content)),
+            sleep=self._sleep,
+            random=self._random,
+            attempts=_ATTEMPTS,
+            base=1.0,
+        )
+
+    def stream(self, content: Mapping[str, Any]) -> Iterator[Answer]:
+        """The news of GetStreamingEvents, until the server ends them."""
+        service = _service("GetStreamingEvents", _Streaming)(
+            account=self._opened(), timeout=self._stream_timeout
+        )
+        assert isinstance(service, _Streaming)
+        try:
+            for messages in service.pieces(message("GetStreamingEvents", content)):
+                yield from (_answer("GetStreamingEvents", each) for each in messages)
+        except ConnectorError:
+            raise
+        except Exception as error:
+            raise of_fault(error, "GetStreamingEvents", writing=False) from error
+
+    def _opened(self) -> _Mailbox:
+        if self._mailbox is None:
+            self._mailbox = self._organization.mailbox(self.account)
+        return self._mailbox
+
+    def _once(self, operation: str, content: Mapping[str, Any]) -> list[Answer]:
+        self._pacer.wait(_BUDGET)
+        writing = operation in _WRITES
+        try:
+            service = _service(operation)(account=self._opened())
+            try:
+                messages = service.answered(message(operation, content))
+            except TokenExpiredError:
+                # The library has dropped the token; nothing was sent with it.
+                messages = service.answered(message(operation, content))
+            answers = [_answer(operation, each) for each in messages]
+            if not answers:
+                raise ValueError("the answer holds no message")
+        except ConnectorError as error:
+            raise self._noted(error) from error.__cause__
+        except Exception as error:
+            raise self._noted(of_fault(error, operation, writing=writing)) from error
+        busy = [self._noted(answer) for answer in answers if isinstance(answer, RateLimitedError)]
+        if len(busy) == len(answers):
+            raise busy[0]
+        return [_doubtful(answer) for answer in answers] if writing else answers
+
+    def _noted(self, error: ConnectorError) -> ConnectorError:
+        if isinstance(error, RateLimitedError):
+            self._pacer.slow_down(_BUDGET, error.after)
+        return error
+
+
+def _doubtful(answer: Answer) -> Answer:
+    """A server that breaks off in the middle of a write may have done it."""
+    if isinstance(answer, ConnectorError) and answer.code in _DOUBTFUL:
+        return OutcomeUnknownError(answer.message, **answer.facts)
+    return answer
+
+
+def single(answers: list[Answer]) -> Wire:
+    """The only answer; raises it if it is an error."""
+    if isinstance(answers[0], ConnectorError):
+        raise answers[0]
+    return answers[0]
+
+
+def _answer(operation: str, element: Any) -> Answer:
+    """One response message; of an error the inner code counts, if there is one."""
+    found = plain(element)
+    if not isinstance(found, dict):
+        raise ValueError("the answer is empty")
+    if found.get("@ResponseClass") != "Error":
+        return found
+    code, back_off = text(found, "ResponseCode") or "unknown", None
+    for value in many(found.get("MessageXml"), "Value"):
+        if isinstance(value, dict) and value.get("@Name") == "InnerErrorResponseCode":
+            code = str(value.get("#"))
+        if isinstance(value, dict) and value.get("@Name") == "BackOffMilliseconds":
+            back_off = float(value["#"]) / 1000
+    said = text(found, "MessageText") or code
+    return of_code(code, said, operation, back_off=back_off)
+
+
+def item_of(answer: Wire) -> Wire:
+    """The item that an answer holds."""
+    items = answer.get("Items")
+    if not isinstance(items, dict) or not items:
+        raise ValueError("the answer holds no item")
+    (found,) = (value for name, value in items.items() if not name.startswith("@"))
+    assert isinstance(found, dict)
+    return found
+
+
+__all__ = ["TYPES", "Answer", "Client", "Organization", "Wire", "item_of", "local", "single"]

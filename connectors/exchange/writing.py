@@ -1,0 +1,594 @@
+"""Creating, changing and deleting units.
+
+A unit is one item, or several where one pattern cannot say what its rule means. Exchange drops
+the changed and removed occurrences of a series whose pattern or time changes (MS-OXOCAL
+3.1.4.7.3.5); such a series is made anew beside the old one, which goes last, so that at every
+moment one whole making of the unit stands. Nobody is mailed unless guests are being invited.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Any
+
+from connectors.contract import Copy
+from connectors.errors import ConflictError, ConnectorError, RejectedError, RetryableError
+from connectors.exchange.client import Answer, Client, Wire, item_of
+from connectors.exchange.errors import PROVIDER, AbsentError, StaleError
+from connectors.exchange.reading import (
+    Group,
+    Item,
+    Reader,
+    batches,
+    item_id,
+    property_path,
+    unreadable,
+    version_of,
+)
+from mappings import exchange as dialect
+from mappings import exchange_units as units
+from mappings.errors import UnmappableError
+from mappings.exchange import Shown, Zoning
+from mappings.exchange_recurrence import alike
+from mappings.exchange_units import Draft, Held
+from mappings.members import is_member
+from mappings.model import Attendee, Details, Event, Key, Override, When
+from mappings.recurrence import when_of
+
+BATCH = 20
+"""Items in one write request."""
+_TRIES = 4
+_STALE = timedelta(minutes=15)
+_TIMES = ("Start", "End", "IsAllDayEvent", "Recurrence", "StartTimeZone", "EndTimeZone")
+
+
+@dataclass(frozen=True, slots=True)
+class _Target:
+    """Where occurrences are written: an item, and how it looks."""
+
+    id: str
+    version: str
+    shown: Shown
+    zoning: Zoning
+
+
+class Writer:
+    """Writes the units of one account's calendars."""
+
+    def __init__(self, client: Client, reader: Reader) -> None:
+        self._client = client
+        self._reader = reader
+
+    # -- whole units -------------------------------------------------------------------------
+
+    def create(
+        self, calendar: str, pairs: Sequence[tuple[Event, str]]
+    ) -> list[Copy | ConnectorError]:
+        """Make units under their keys, or give those that were already made so.
+
+        For up to `BATCH` of them: one call to look the keys up, one to write, one to read back,
+        and more only for further items and for exceptions.
+        """
+        self._reader.require(calendar)
+        results: dict[str, Copy | ConnectorError] = {}
+        for key, ref in self.refs(calendar, [key for _event, key in pairs]).items():
+            found = self.settled(calendar, ref)
+            if found is not None:
+                results[key] = self._reader.copy(found)
+        making = {key: event for event, key in pairs if key not in results}
+        results |= self._make(calendar, making)
+        return [results[key] for _event, key in pairs]
+
+    def update(self, calendar: str, copy: Copy, event: Event) -> Copy:
+        """As `Connector.update`. Two calls for a single event; a series is looked at first."""
+        self._reader.require(calendar)
+        if copy.event == event:
+            return copy
+        if not copy.event.recurring and not event.recurring and len(copy.members) == 1:
+            return self._update_single(calendar, copy, event)
+        group = self._expected(calendar, copy)
+        now = self._reader.copy(group)
+        wanted = self._drafts(event, group.main.generation, copy.ref)
+        mails = _mails(now.event.details.attendees, event.details.attendees)
+        if self._in_place(group, wanted):
+            self._change(calendar, group, wanted, mails)
+        else:
+            self._rebuild(calendar, group, event, mails)
+        return self._now(calendar, copy.ref)
+
+    def delete(self, calendar: str, copy: Copy) -> None:
+        """As `Connector.delete`: into the Deleted Items. One call to look, one to delete."""
+        self._reader.require(calendar)
+        group = self.settled(calendar, copy.ref)
+        if group is None:
+            return
+        now = self._reader.copy(group)
+        if copy.version() is not None and _changed(copy, now):
+            raise _conflict(copy.ref, now)
+        self._remove([item.id for item in (*group.items, *group.leftovers)])
+
+    def refs(self, calendar: str, keys: Sequence[str]) -> dict[str, str]:
+        """The refs of the units that were made with these keys and are alive."""
+        found: dict[str, str] = {}
+        for wire in self._reader.marked(calendar, units.KEY, keys):
+            key = units.property_of(wire, units.KEY) or ""
+            found.setdefault(key, units.property_of(wire, units.UNIT) or item_id(wire))
+        return found
+
+    def settled(self, calendar: str, ref: str) -> Group | None:
+        """The unit, after what a broken-off write has left of it was put right."""
+        group = self._reader.fetch(calendar, ref)
+        if group is None:
+            return None
+        before = [item for item in group.leftovers if item.generation < group.main.generation]
+        late = self._reader.now() - _STALE
+        after = [
+            item
+            for item in group.leftovers
+            if item not in before and (dialect.updated(item.wire) or late) <= late
+        ]
+        dead = [item.id for item in (*before, *after)]
+        doubles = self._doubles(group)
+        if not dead and not doubles:
+            return group
+        self._remove(dead)
+        self._remove_occurrences(doubles)
+        return self._reader.fetch(calendar, ref)
+
+    # -- creating ------------------------------------------------------------------------------
+
+    def _make(self, calendar: str, making: dict[str, Event]) -> dict[str, Copy | ConnectorError]:
+        results: dict[str, Copy | ConnectorError] = {}
+        plans: dict[str, tuple[Draft, ...]] = {}
+        for key, event in making.items():
+            try:
+                plans[key] = self._drafts(event, 1, key)
+            except RejectedError as error:
+                results[key] = error
+        loud = [key for key in plans if _guests(making[key].details.attendees)]
+        quiet = [key for key in plans if key not in loud]
+        mains: dict[str, str] = {}
+        for keys, mails in ((quiet, "SendToNone"), (loud, "SendToAllAndSaveCopy")):
+            wires = [_new(plans[key][0], {units.KEY: key}) for key in keys]
+            for key, answer in zip(keys, self._insert(calendar, wires, mails), strict=True):
+                if isinstance(answer, ConnectorError):
+                    results[key] = answer
+                else:
+                    mains[key] = item_id(answer)
+        for key, ref in mains.items():
+            try:
+                self._finish(calendar, ref, plans[key])
+            except ConnectorError as error:
+                results[key] = error
+        alive = {key: ref for key, ref in mains.items() if key not in results}
+        found, changed = self._reader.gathered(calendar, list(alive.values()))
+        for key, ref in alive.items():
+            try:
+                group = self._reader.group(ref, found, changed)
+                results[key] = _copy(group, ref, self._reader)
+            except ConnectorError as error:
+                results[key] = error
+        return results
+
+    def _finish(self, calendar: str, main: str, drafts: Sequence[Draft]) -> None:
+        """The further items of a new unit, and the exceptions of all."""
+        ids = [main]
+        wires = [_new(draft, {units.UNIT: main}) for draft in drafts[1:]]
+        ids += [item_id(_sure(each)) for each in self._insert(calendar, wires)]
+        self._except(calendar, list(zip(ids, drafts, strict=True)), main)
+
+    def _except(self, calendar: str, made: Sequence[tuple[str, Draft]], ref: str) -> None:
+        """Remove and change occurrences of series that were made just now.
+
+        Nobody else knows them yet, so their versions need not be minded.
+        """
+        series = [(id_, draft) for id_, draft in made if draft.deletions or draft.overrides]
+        if not series:
+            return
+        wires = self._reader.items([id_ for id_, _draft in series])
+        gone: list[Wire] = []
+        changes: list[Wire] = []
+        for id_, draft in series:
+            wire = _sure(wires[id_])
+            shown = self._shown(wire, draft)
+            target = _Target(id_, version_of(wire), shown, draft.mark.zoning)
+            gone += [_occurrence(target, key) for key in draft.deletions]
+            for override in draft.overrides:
+                fields = self._difference(target, override, None)
+                changes.append(_change(_occurrence(target, override.key), fields))
+        self._remove_occurrences(gone)
+        for batch in batches(changes, BATCH):
+            for answer in self._update(batch, "AlwaysOverwrite"):
+                _sure(answer)
+
+    def _shown(self, wire: Wire, draft: Draft) -> Shown:
+        try:
+            return dialect.decode(wire, draft.mark.zoning)
+        except UnmappableError as error:
+            raise unreadable(error) from error
+
+    # -- changing ------------------------------------------------------------------------------
+
+    def _update_single(self, calendar: str, copy: Copy, event: Event) -> Copy:
+        old, new = copy.event, event
+        zone = self._reader.zone
+        draft = self._drafts(new, 1, copy.ref)[0]
+        before = dialect.encode(old.details, old.when, dialect.written_in(old.when, zone))
+        updates = _updates(before, draft.fields)
+        if old.when != new.when:
+            updates |= {name: draft.fields[name] for name in _TIMES if draft.fields[name]}
+            if copy.origin is not None:
+                updates |= _property(units.MARK, draft.mark.write())
+        mails = _mails(old.details.attendees, new.details.attendees)
+        version = copy.version()
+        for _ in range(_TRIES):
+            change = _change({"ItemId": {"@Id": copy.ref, "@ChangeKey": version}}, updates)
+            try:
+                _sure(self._update([change], "NeverOverwrite", mails)[0])
+            except (StaleError, AbsentError):
+                now = self._reader.fetch(calendar, copy.ref)
+                found = self._reader.copy(now) if now else None
+                if found is None or found.event != copy.event:
+                    raise _conflict(copy.ref, found) from None
+                version = found.version()
+                continue
+            return self._now(calendar, copy.ref)
+        raise _restless(copy.ref)
+
+    def _in_place(self, group: Group, wanted: Sequence[Draft]) -> bool:
+        """True if no series loses exceptions, and no removed occurrence has to come back."""
+        drafts = {draft.part: draft for draft in wanted}
+        for item in group.items:
+            draft = drafts.get(_part(group, item))
+            if draft is None or draft.pattern is None or item.held.shown.pattern is None:
+                continue
+            event = item.held.event
+            same = _same_shape(item.held, draft)
+            if not same and event.overrides:
+                return False
+            gone = {each.key for each in event.overrides if each.cancelled}
+            if same and gone - set(draft.deletions):
+                return False
+        return True
+
+    def _change(self, calendar: str, group: Group, wanted: Sequence[Draft], mails: str) -> None:
+        """From what stands there to what is wanted: what is new first, what goes last."""
+        items = {_part(group, item): item for item in group.items}
+        fresh = [draft for draft in wanted if draft.part not in items]
+        made = [
+            item_id(_sure(answer))
+            for answer in self._insert(
+                calendar, [_new(draft, {units.UNIT: group.ref}) for draft in fresh]
+            )
+        ]
+        self._except(calendar, list(zip(made, fresh, strict=True)), group.ref)
+        for draft in wanted:
+            if draft.part in items:
+                self._change_item(items[draft.part], draft, mails)
+        kept = {draft.part for draft in wanted}
+        self._remove([item.id for part, item in items.items() if part not in kept])
+
+    def _change_item(self, item: Item, draft: Draft, mails: str) -> None:
+        version = item.version
+        held = item.held
+        before = dialect.encode(held.event.details, held.event.when, draft.mark.zoning)
+        updates = _updates(before, draft.fields)
+        same = _same_shape(held, draft)
+        if not same:
+            updates |= {name: draft.fields[name] for name in _TIMES}
+        if item.mark is not None and item.mark != draft.mark:
+            updates |= _property(units.MARK, draft.mark.write())
+        if item.mark is None and not same:
+            updates |= _property(units.MARK, draft.mark.write())
+        if updates:
+            key = {"ItemId": {"@Id": item.id, "@ChangeKey": version}}
+            answer = self._update([_change(key, updates)], "NeverOverwrite", mails)[0]
+            version = version_of(_guarded(answer))
+        if draft.pattern is None or not (
+            draft.deletions or draft.overrides or held.event.overrides
+        ):
+            return
+        self._change_occurrences(item.id, draft, version, updates)
+
+    def _change_occurrences(
+        self, id_: str, draft: Draft, version: str, updates: dict[str, Any]
+    ) -> None:
+        """Bring the occurrences of a standing series to what is wanted, one after the other."""
+        wire = _sure(self._reader.items([id_])[id_])
+        changed = self._reader.occurrences([wire])
+        shown = self._shown(wire, draft)
+        target = _Target(id_, version_of(wire), shown, draft.mark.zoning)
+        removed = {each.key for each in shown.event.overrides if each.cancelled}
+        present = {
+            override.key: override
+            for answer in changed.values()
+            if not isinstance(answer, ConnectorError)
+            for override in [dialect.decode_override(answer, shown, draft.mark.zoning)]
+        }
+        missing = [key for key in draft.deletions if key not in removed]
+        self._remove_occurrences([_occurrence(target, key) for key in missing])
+        if missing:
+            target = replace(target, version=version_of(_sure(self._reader.items([id_])[id_])))
+        asked = {override.key for override in draft.overrides}
+        back = [
+            Override(key=key, details=shown.event.details, when=when_of(shown.event, key))
+            for key in present
+            if key not in asked and key not in draft.deletions
+        ]
+        for override in (*back, *draft.overrides):
+            fields = self._difference(target, override, present.get(override.key))
+            if not fields:
+                continue
+            change = _change(_occurrence(target, override.key), fields)
+            answer = self._update([change], "NeverOverwrite")[0]
+            target = replace(target, version=version_of(_guarded(answer)))
+
+    def _difference(
+        self, target: _Target, override: Override, present: Override | None
+    ) -> dict[str, Any]:
+        """What has to be set on an occurrence."""
+        series = target.shown.event
+        old_details = (present and present.details) or series.details
+        old_when = (present and present.when) or when_of(series, override.key)
+        details, when = override.details or series.details, override.when or old_when
+        before = self._encoded(old_details, old_when, target)
+        after = self._encoded(details, when, target)
+        updates = _updates(before, after)
+        if old_when != when:
+            updates |= {name: after[name] for name in _TIMES if after[name]}
+        return updates
+
+    def _encoded(self, details: Details, when: When, target: _Target) -> dict[str, Any]:
+        zoning = target.zoning
+        if when.all_day or when.zone != zoning.source:
+            zoning = dialect.written_in(when, self._reader.zone)
+        return dialect.encode(details, when, zoning)
+
+    def _rebuild(self, calendar: str, group: Group, event: Event, mails: str) -> None:
+        """Make the unit anew beside itself, then let the old one go."""
+        generation = group.main.generation + 1
+        self._remove([item.id for item in group.leftovers])
+        drafts = self._drafts(event, generation, group.ref)
+        marks: dict[str, str] = {units.UNIT: group.ref}
+        first = marks | ({units.KEY: group.origin} if group.origin else {})
+        wires = [_new(draft, marks if number else first) for number, draft in enumerate(drafts)]
+        ids = [item_id(_sure(answer)) for answer in self._insert(calendar, wires, mails)]
+        self._except(calendar, list(zip(ids, drafts, strict=True)), group.ref)
+        self._remove([item.id for item in group.items])
+
+    # -- looking -------------------------------------------------------------------------------
+
+    def _expected(self, calendar: str, copy: Copy) -> Group:
+        """The unit, if it still is what `copy` shows. A new version of the same content (a
+        dismissed reminder) is no conflict."""
+        group = self.settled(calendar, copy.ref)
+        if group is None:
+            raise _conflict(copy.ref, None)
+        now = self._reader.copy(group)
+        if _changed(copy, now):
+            raise _conflict(copy.ref, now)
+        return group
+
+    def _now(self, calendar: str, ref: str) -> Copy:
+        group = self._reader.fetch(calendar, ref)
+        return _copy(group, ref, self._reader)
+
+    def _drafts(self, event: Event, generation: int, uid: str) -> tuple[Draft, ...]:
+        try:
+            return units.drafts(
+                event,
+                mailbox=self._reader.zone,
+                now=self._reader.now(),
+                generation=max(1, generation),
+                uid=uid,
+            )
+        except UnmappableError as error:
+            raise RejectedError(
+                f"Exchange cannot hold this series: {error.detail}",
+                provider=PROVIDER,
+                operation="CreateItem",
+                code=error.code,
+            ) from error
+
+    def _doubles(self, group: Group) -> list[Wire]:
+        """Occurrences that stand alone by now and whose place in the series is still taken, and
+        those that the plan of the rule leaves out of the series."""
+        found: list[Wire] = []
+        origins = [item.mark.origin for item in group.items if item.mark]
+        alone = {origin.occurrence for origin in origins if origin and origin.occurrence}
+        for item in group.items:
+            shown = item.held.shown
+            if shown.pattern is None or item.mark is None:
+                continue
+            target = _Target(item.id, item.version, shown, item.mark.zoning)
+            superfluous = {*alone, *units.planned_deletions(item.held, self._reader.now())}
+            gone = {each.key for each in shown.event.overrides if each.cancelled}
+            found += [
+                _occurrence(target, key)
+                for key in sorted(superfluous - gone)
+                if is_member(shown.event, key)
+            ]
+        return found
+
+    # -- calls ---------------------------------------------------------------------------------
+
+    def _insert(
+        self, calendar: str, wires: Sequence[Wire], mails: str = "SendToNone"
+    ) -> list[Answer]:
+        found: list[Answer] = []
+        for batch in batches(wires, BATCH):
+            content = {
+                "@SendMeetingInvitations": mails,
+                "SavedItemFolderId": {"FolderId": {"@Id": calendar}},
+                "Items": {"CalendarItem": batch},
+            }
+            answers = self._client.call("CreateItem", content)
+            found += [
+                each if isinstance(each, ConnectorError) else item_of(each) for each in answers
+            ]
+        return found
+
+    def _update(
+        self, changes: Sequence[Wire], conflicts: str, mails: str = "SendToNone"
+    ) -> list[Answer]:
+        content = {
+            "@ConflictResolution": conflicts,
+            "@MessageDisposition": "SaveOnly",
+            "@SendMeetingInvitationsOrCancellations": mails,
+            "ItemChanges": {"ItemChange": list(changes)},
+        }
+        answers = self._client.call("UpdateItem", content)
+        return [each if isinstance(each, ConnectorError) else item_of(each) for each in answers]
+
+    def _remove(self, ids: Iterable[str]) -> None:
+        self._delete([{"ItemId": {"@Id": id_}} for id_ in ids])
+
+    def _remove_occurrences(self, occurrences: Sequence[Wire]) -> None:
+        self._delete(occurrences)
+
+    def _delete(self, addresses: Sequence[Wire]) -> None:
+        """Absent already = done."""
+        for batch in batches(addresses, BATCH):
+            ids: Wire = {}
+            for address in batch:
+                for name, value in address.items():
+                    ids.setdefault(name, []).append(value)
+            content = {
+                "@DeleteType": "MoveToDeletedItems",
+                "@SendMeetingCancellations": "SendToNone",
+                "ItemIds": ids,
+            }
+            for answer in self._client.call("DeleteItem", content):
+                if isinstance(answer, ConnectorError) and not isinstance(answer, AbsentError):
+                    raise answer
+
+
+def _part(group: Group, item: Item) -> str:
+    return units.MAIN if item is group.main else item.part
+
+
+def _same_shape(held: Held, draft: Draft) -> bool:
+    """True if time and pattern stay."""
+    shown = held.shown
+    if (shown.pattern is None) != (draft.pattern is None) or held.event.when != draft.when:
+        return False
+    if shown.pattern is None or draft.pattern is None:
+        return True
+    return alike(shown.pattern, draft.pattern) and shown.bounds == draft.bounds
+
+
+def _new(draft: Draft, properties: dict[str, str]) -> Wire:
+    """A CalendarItem in the schema's order: extended properties stand before the times."""
+    extended = [
+        {"ExtendedFieldURI": property_path(name), "Value": value}
+        for name, value in (*properties.items(), (units.MARK, draft.mark.write()))
+    ]
+    wire: Wire = {}
+    for name, value in draft.fields.items():
+        if name == "Start":
+            wire["ExtendedProperty"] = extended
+        wire[name] = value
+    return wire
+
+
+def _updates(before: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]:
+    """The properties apart from the times that differ; None = to be removed."""
+    names = [name for name in after if name not in _TIMES]
+    return {name: after[name] for name in names if after[name] != before.get(name)}
+
+
+def _property(name: str, value: str) -> dict[str, Any]:
+    return {f"ExtendedProperty:{name}": value}
+
+
+def _change(address: Wire, updates: dict[str, Any]) -> Wire:
+    """One ItemChange."""
+    lines: Wire = {}
+    for name, value in updates.items():
+        if name.startswith("ExtendedProperty:"):
+            path = {"ExtendedFieldURI": property_path(name.partition(":")[2])}
+            item = {"CalendarItem": {"ExtendedProperty": path | {"Value": value}}}
+            lines.setdefault("SetItemField", []).append(path | item)
+        elif value is None:
+            path = {"FieldURI": {"@FieldURI": dialect.uri_of(name)}}
+            lines.setdefault("DeleteItemField", []).append(path)
+        else:
+            path = {"FieldURI": {"@FieldURI": dialect.uri_of(name)}}
+            line = path | {"CalendarItem": {name: value}}
+            lines.setdefault("SetItemField", []).append(line)
+    return address | {"Updates": lines}
+
+
+def _occurrence(target: _Target, key: Key) -> Wire:
+    index = units.index_of(target.shown, key)
+    if index is None:
+        raise RejectedError(
+            f"The series has no occurrence {key} at Exchange.",
+            provider=PROVIDER,
+            operation="UpdateItem",
+            code="no-occurrence",
+        )
+    place = {
+        "@RecurringMasterId": target.id,
+        "@ChangeKey": target.version,
+        "@InstanceIndex": str(index),
+    }
+    return {"OccurrenceItemId": place}
+
+
+def _guests(attendees: Iterable[Attendee]) -> set[str | None]:
+    return {attendee.person.email for attendee in attendees}
+
+
+def _mails(before: Iterable[Attendee], after: Iterable[Attendee]) -> str:
+    """Mail only if the bridge invites or uninvites somebody. A change of an event that has
+    guests anyway mails nobody: whom a person invited is that person's to inform."""
+    return "SendToNone" if _guests(before) == _guests(after) else "SendToAllAndSaveCopy"
+
+
+def _sure(answer: Answer) -> Wire:
+    if isinstance(answer, ConnectorError):
+        raise answer
+    return answer
+
+
+def _guarded(answer: Answer) -> Wire:
+    """The answer to a write under a version that was read a moment ago."""
+    if isinstance(answer, StaleError):
+        raise _restless("series") from answer
+    return _sure(answer)
+
+
+def _copy(group: Group | None, ref: str, reader: Reader) -> Copy:
+    if group is None:
+        raise RetryableError(
+            f"The event {ref} was written, but Exchange does not show it.",
+            provider=PROVIDER,
+            operation="GetItem",
+            code="not-shown",
+        )
+    return reader.copy(group)
+
+
+def _changed(copy: Copy, now: Copy) -> bool:
+    """True if the unit is no longer what the copy shows."""
+    return copy.members != now.members and copy.event != now.event
+
+
+def _conflict(ref: str, current: Copy | None) -> ConflictError:
+    return ConflictError(
+        f"The event {ref} was {'changed' if current else 'deleted'} at Exchange meanwhile.",
+        current=current,
+        provider=PROVIDER,
+        operation="UpdateItem",
+        code="conflict",
+    )
+
+
+def _restless(ref: str) -> RetryableError:
+    return RetryableError(
+        f"The event {ref} changes faster than it can be written.",
+        provider=PROVIDER,
+        operation="UpdateItem",
+        code="restless",
+    )

@@ -1,0 +1,293 @@
+"""A unit at Exchange: one item, or several that together show what one rule means.
+
+Every item that the bridge writes carries its mark: of which making of the unit it is (a unit whose
+series has to be made anew gets a new `generation` before the old one goes), the zones that were
+meant, and for series the rule itself (`mappings.patterns.origin`).
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from typing import Any
+
+from mappings import exchange as dialect
+from mappings import recurrence
+from mappings.errors import UnmappableError
+from mappings.exchange import Shown, Wire, Zoning
+from mappings.exchange_recurrence import alike
+from mappings.members import clock_of
+from mappings.model import Details, Event, Key, Override, Rule, When
+from mappings.patterns import (
+    EWS,
+    Origin,
+    Part,
+    Pattern,
+    Plan,
+    Range,
+    Single,
+    expand_pattern,
+    join,
+    origin_of,
+    plan,
+    read_origin,
+    write_origin,
+)
+from mappings.patterns import Copy as PartCopy
+
+PROPERTY_SET = "c8f0b5de-64a3-4d0a-a7a1-5f1f3c0d9b27"
+"""The namespace of our named properties; it must never change."""
+KEY, UNIT, MARK = "calbridge-key", "calbridge-unit", "calbridge-mark"
+"""The create key; the unit's ref where that is not the item's own id; the mark."""
+
+MAIN = "main"
+_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mark:
+    """What an item says of itself: one of so many `items` of the unit's `generation`, and
+    whether it is the `main` one. `origin` only on items of series."""
+
+    zoning: Zoning
+    generation: int = 1
+    items: int = 1
+    main: bool = True
+    origin: Origin | None = None
+
+    def write(self) -> str:
+        """As one line of JSON, ASCII only."""
+        zoning = self.zoning
+        found = {
+            "v": _VERSION,
+            "g": self.generation,
+            "n": self.items,
+            "m": int(self.main),
+            "z": [zoning.source, zoning.source_windows, zoning.end, zoning.end_windows],
+            "o": write_origin(self.origin) if self.origin else None,
+        }
+        return json.dumps(found, separators=(",", ":"))
+
+    @classmethod
+    def read(cls, text: str, mailbox: str) -> "Mark | None":
+        """The mark that was written, None if it is none of ours or damaged."""
+        try:
+            found = json.loads(text)
+            if found["v"] != _VERSION:
+                return None
+            zones = (*(None if zone is None else str(zone) for zone in found["z"]),)
+            source, source_windows, end, end_windows = zones
+            return cls(
+                generation=int(found["g"]),
+                items=int(found["n"]),
+                main=bool(found["m"]),
+                zoning=Zoning(
+                    mailbox=mailbox,
+                    source=source,
+                    source_windows=source_windows,
+                    end=end,
+                    end_windows=end_windows,
+                ),
+                origin=read_origin(found["o"]) if found.get("o") else None,
+            )
+        except (ValueError, TypeError, KeyError):
+            return None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """One item to be made: its properties, its mark, and what has to be done to its occurrences
+    afterwards, in this order: `deletions`, then `overrides`."""
+
+    part: str
+    fields: dict[str, Any]
+    mark: Mark
+    when: When
+    pattern: Pattern | None = None
+    bounds: Range | None = None
+    deletions: tuple[Key, ...] = ()
+    overrides: tuple[Override, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """One item of a unit as it was read, its changed occurrences included in `event`."""
+
+    shown: Shown
+    event: Event
+    mark: Mark | None
+
+
+def property_of(wire: Wire, name: str) -> str | None:
+    """One of our named properties of an item."""
+    for line in dialect.many(wire, "ExtendedProperty"):
+        uri = line.get("ExtendedFieldURI") or {}
+        ours = str(uri.get("@PropertySetId", "")).lower() == PROPERTY_SET
+        if ours and uri.get("@PropertyName") == name:
+            return dialect.text(line, "Value") or None
+    return None
+
+
+def drafts(
+    event: Event, *, mailbox: str, now: datetime, generation: int, uid: str
+) -> tuple[Draft, ...]:
+    """The items that show the event, the first of them is the unit's `main`.
+
+    `uid` names the unit in the marks. Raises `UnmappableError` if nothing shows it.
+    """
+    if not event.recurring:
+        zoning = dialect.written_in(event.when, mailbox)
+        fields = dialect.encode(event.details, event.when, zoning)
+        mark = Mark(generation=generation, zoning=zoning)
+        return (Draft(part=MAIN, fields=fields, mark=mark, when=event.when),)
+    planned = plan(event, EWS, now)
+    items: list[Part | Single] = [*planned.parts, *planned.singles]
+    if not items:
+        code, _, detail = (planned.reason or "EMPTY: the series has no occurrence").partition(": ")
+        raise UnmappableError(code, detail)
+    made = [_draft(event, item, mailbox, generation, uid) for item in items]
+    return tuple(
+        replace(
+            draft,
+            part=draft.part if number else MAIN,
+            mark=replace(draft.mark, items=len(made), main=not number),
+        )
+        for number, draft in enumerate(made)
+    )
+
+
+def _draft(event: Event, item: Part | Single, mailbox: str, generation: int, uid: str) -> Draft:
+    origin = origin_of(event, item, uid, "")
+    if isinstance(item, Single):
+        zoning = dialect.written_in(item.when, mailbox)
+        fields = dialect.encode(item.details, item.when, zoning)
+        mark = Mark(generation=generation, zoning=zoning, origin=origin)
+        return Draft(part=item.key, fields=fields, mark=mark, when=item.when)
+    assert not isinstance(item.pattern, Rule)
+    zoning = dialect.written_in(item.when, mailbox, item.zone)
+    recurring = (item.pattern, item.bounds, clock_of(item.when.start).date())
+    return Draft(
+        part=item.key,
+        fields=dialect.encode(event.details, item.when, zoning, recurring),
+        mark=Mark(generation=generation, zoning=zoning, origin=origin),
+        when=item.when,
+        pattern=item.pattern,
+        bounds=item.bounds,
+        deletions=item.deletions,
+        overrides=item.overrides,
+    )
+
+
+def part_of(mark: Mark | None) -> str:
+    """The place of an item in its unit."""
+    if mark is None or mark.main or mark.origin is None:
+        return MAIN
+    return mark.origin.part
+
+
+def held(shown: Shown, mark: Mark | None, overrides: Sequence[Override]) -> Held:
+    """An item together with its changed occurrences."""
+    event = shown.event
+    if overrides:
+        kept = {item.key: item for item in (*event.overrides, *overrides)}
+        event = replace(event, overrides=tuple(kept.values()))
+    return Held(shown=shown, event=recurrence.tidy(event), mark=mark)
+
+
+def assembled(items: Sequence[Held], now: datetime) -> Event:
+    """The unit that these items show.
+
+    A series that still runs as the bridge wrote it is read by the rule it stands for; one that
+    a person has changed, by its own pattern. Raises `UnmappableError` `DECOMPOSED` where several
+    items stand for one rule and one of them was changed in a way that the rule cannot follow.
+    """
+    if len(items) == 1 and not _as_written(items[0], now):
+        return items[0].event
+    copies = [
+        PartCopy(item.mark.origin, replace(item.event, details=details))
+        for item, details in zip(items, _agreed(items), strict=True)
+        if item.mark and item.mark.origin
+    ]
+    if len(copies) < len(items):
+        return items[0].event
+    found = join(copies, EWS, now)
+    shifted = [item for item in items if not _unmoved(item, now)]
+    if found is None or shifted:
+        raise UnmappableError(
+            "DECOMPOSED",
+            f"The series stands at Exchange as {len(items)} items, and the times of one of them "
+            "were changed there. Change the series on the other side, or delete all its items.",
+        )
+    return found.event
+
+
+def _as_written(item: Held, now: datetime) -> bool:
+    return bool(item.mark and item.mark.origin) and _unmoved(item, now)
+
+
+def _unmoved(item: Held, now: datetime) -> bool:
+    """True if the item has the time and pattern that the bridge gave it."""
+    origin = item.mark.origin if item.mark else None
+    if origin is None:
+        return True
+    if origin.occurrence is not None:
+        return item.shown.pattern is None
+    part = _planned(origin, now)
+    if part is None or item.shown.pattern is None or isinstance(part.pattern, Rule):
+        return False
+    return (
+        alike(item.shown.pattern, part.pattern)
+        and item.shown.bounds == part.bounds
+        and item.event.when == part.when
+    )
+
+
+def _planned(origin: Origin, now: datetime) -> Part | None:
+    found = _plan_of(origin, now)
+    return next((part for part in found.parts if part.key == origin.part), None) if found else None
+
+
+def _plan_of(origin: Origin, now: datetime) -> Plan | None:
+    try:
+        rule = recurrence.parse_rule(origin.rule, origin.first) if origin.rule else None
+    except UnmappableError:
+        return None
+    event = Event(details=Details(), when=origin.first, rule=rule, rdates=origin.rdates)
+    return plan(event, EWS, now) if event.recurring else None
+
+
+def _agreed(items: Sequence[Held]) -> list[Details]:
+    """The details of every item, where the series among them show the same.
+
+    What only one of several series shows was edited there, and is meant for all.
+    """
+    of_series = [item.event.details for item in items if item.shown.pattern is not None]
+    if not of_series:
+        return [item.event.details for item in items]
+    odd = [each for each in of_series if of_series.count(each) == 1]
+    usual = next((each for each in of_series if each not in odd), of_series[0])
+    agreed = odd[0] if odd and len(of_series) > 2 else usual
+    return [agreed if item.shown.pattern is not None else item.event.details for item in items]
+
+
+def index_of(item: Shown, key: Key) -> int | None:
+    """The place of an occurrence in its item's pattern, from 1, removed ones counted."""
+    assert item.pattern is not None
+    assert item.bounds is not None
+    day = date.fromisoformat(key[:10])
+    start = clock_of(item.event.when.start).date()
+    for number, found in enumerate(expand_pattern(item.pattern, item.bounds, start), start=1):
+        if found == day:
+            return number
+        if found > day:
+            return None
+    return None
+
+
+def planned_deletions(item: Held, now: datetime) -> tuple[Key, ...]:
+    """The occurrences that the item's pattern has and its rule has not."""
+    origin = item.mark.origin if item.mark else None
+    if origin is None or not _unmoved(item, now):
+        return ()
+    part = _planned(origin, now)
+    return part.deletions if part else ()
