@@ -6,11 +6,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mappings.identity import digest
-
 from bridge.reconcile import Action
 from bridge.records import Op
 from mappings import jsonform
+from mappings.identity import digest
 from mappings.policy import DeleteGuard
 
 

@@ -320,17 +320,6 @@ class Finding:
 
 
 @runtime_checkable
-class KeepsAlive(Protocol):
-    """A provider whose consents die if they are not used for some days."""
-
-    def keep_alive(self, account: str) -> None:
-        """Use the account's refresh token if it has not been used for a day.
-
-        Harmless to repeat; an account without consent is left alone.
-        """
-
-
-@runtime_checkable
 class Provider(Protocol):
     """One configured connector."""
 
@@ -406,5 +395,5 @@ class KeepsAlive(Protocol):
     def keep_alive(self, account: str) -> None:
         """Use the account's refresh token if it has not been used for a day.
 
-        Cheap where it has. Raises `ReauthorizeError` if the consent is lost.
+        Cheap where it has. Raises `ReauthorizeError` if the consent is lost or was never given.
         """
