@@ -10,7 +10,7 @@ from connectors.contract import Connector, Context
 from connectors.exchange import PLUGIN
 from connectors.sandbox.exchange import ExchangeSandbox, ExchangeSwitches
 from connectors.sandbox.faults import Fault
-from connectors.testing.builders import event
+from connectors.testing import builders
 from connectors.testing.contract import Breakage, ConnectorContract, OtherParty
 from mappings.model import Event, Freq, Key, Rule, When
 
@@ -54,10 +54,7 @@ class PersonInOutlook:
         self.act("remove", self.act("occurrence", ref, key[:10]))
 
     def put_unreadable(self) -> str | None:
-        when = When(
-            start=datetime(2026, 3, 2, 9), duration=timedelta(hours=1), zone="Europe/Berlin"
-        )
-        series = Event(details=Details(title="Imported"), when=when, rule=Rule(freq=Freq.DAILY))
+        series = builders.event("Imported", zone="Europe/Berlin", rule="FREQ=DAILY")
         ref = self.put_event(series)
         self.sandbox.control("custom_zone", {"address": ANN, "event": ref})
         return ref
