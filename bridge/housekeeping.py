@@ -30,7 +30,8 @@ class Housekeeping:
     def stop(self) -> None:
         """End."""
         self._stop.set()
-        self._thread.join(5)
+        if self._thread.is_alive():
+            self._thread.join(5)
 
     def _loop(self) -> None:
         while True:

@@ -1,6 +1,7 @@
 """`calbridge run`: intake, workers, polling and webhook server in one process."""
 
 import logging
+import socket
 import threading
 from collections.abc import Callable, Collection
 from dataclasses import replace
@@ -81,8 +82,7 @@ class Service:
             self._web.should_exit = True
         self._intake.stop()
         self._workers.stop()
-        if "schedule" in self._only:
-            self._housekeeping.stop()
+        self._housekeeping.stop()
         if self._web_thread is not None:
             self._web_thread.join(3)
 
@@ -102,15 +102,17 @@ class Service:
 
     def _serve(self) -> None:
         host, _, port = self._runtime.config.service.listen.rpartition(":")
-        config = uvicorn.Config(
-            self._intake.app(), host=host, port=int(port), log_level="warning", lifespan="off"
-        )
+        try:
+            listening = socket.create_server((host, int(port)))
+        except (OSError, OverflowError) as error:
+            raise OSError(f"cannot listen on {host}:{port}: {error}") from None
+        config = uvicorn.Config(self._intake.app(), host=host, log_level="warning", lifespan="off")
         self._web = uvicorn.Server(config)
-        self._web_thread = threading.Thread(target=self._web.run, name="web", daemon=True)
+        self._web_thread = threading.Thread(
+            target=self._web.run, args=([listening],), name="web", daemon=True
+        )
         self._web_thread.start()
-        while not self._web.started:
-            if not self._web_thread.is_alive():
-                raise OSError(f"cannot listen on {host}:{port}; is it in use?")
+        while not self._web.started and self._web_thread.is_alive():
             self._runtime.system.sleep(0.01)
 
     # -- one run of one link -----------------------------------------------------------------------
