@@ -82,7 +82,7 @@ def test_the_licence_and_the_readme_travel_along(installed):
 
 def test_every_connector_can_be_loaded_from_its_entry_point(installed):
     points = metadata(installed).entry_points.select(group="feishu_calendar_bridge.connectors")
-    assert {point.name for point in points} == {"feishu", "google", "memory"}
+    assert {point.name for point in points} >= {"feishu", "google", "memory"}
     for point in points:
         module, _, name = point.value.partition(":")
         code = f"import {module} as m; print(m.__file__, callable(m.{name}.open))"
