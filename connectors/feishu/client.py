@@ -3,7 +3,9 @@
 Read before changing: the SDK, given app credentials, silently replaces a missing or refused user
 token by the app's own, whose calendars are other ones; and it keeps tenant tokens in a class
 attribute keyed by app id alone. Therefore the client here owns *no* credentials, every call
-names its token, and without a token nothing is sent.
+names its token, and without a token nothing is sent. The SDK opens a connection per call; this
+client hands it connections that stay open, and keeps no cookies, for they would pass from one
+user to another.
 """
 
 import json
@@ -11,9 +13,12 @@ import logging
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from http.cookiejar import DefaultCookiePolicy
+from types import FunctionType
 from typing import Any, Literal
 
 import requests
+from requests.adapters import HTTPAdapter
 
 from connectors.errors import ReauthorizeError, RetryableError
 from connectors.feishu.errors import PROVIDER, LostAnswerError, Reply
@@ -22,11 +27,13 @@ with warnings.catch_warnings():
     # Its modules ask asyncio for a current event loop and pin old protobuf while being imported.
     warnings.simplefilter("ignore")
     import lark_oapi
+    from lark_oapi.core.http import Transport
 
 # The SDK writes its log to stdout, where our own JSON answers go.
 logging.getLogger("Lark").handlers.clear()
 
 TokenKind = Literal["user", "tenant", "none"]
+_CONNECTIONS = 32
 CALENDAR_API = "/open-apis/calendar/v4"
 
 
@@ -55,14 +62,20 @@ class Client:
     """Sends single calls. Thread safe; knows nothing of retries, pacing or token renewal."""
 
     def __init__(self, origin: str, timeout: float) -> None:
-        self._sdk = (
+        self._connections = _connections()
+        self._execute = _sending_over(self._connections)
+        self._config = (
             lark_oapi.Client.builder()
             .domain(origin)
             .timeout(timeout)
-            .enable_set_token(True)
             .log_level(lark_oapi.LogLevel.ERROR)
             .build()
+            .config
         )
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._connections.close()
 
     def send(self, call: Call, *, identity: TokenKind, token: str = "") -> Reply:
         """The answer, whatever its code.
@@ -74,16 +87,12 @@ class Client:
             raise ReauthorizeError(f"no {identity} token for {call.operation}", provider=PROVIDER)
         facts = {"provider": PROVIDER, "operation": call.operation}
         try:
-            answer = self._sdk.request(_request(call, identity), _option(identity, token))
+            raw = self._execute(self._config, _request(call, identity), _option(identity, token))
         except requests.exceptions.ConnectTimeout as error:
             raise RetryableError("Feishu could not be reached in time", **facts) from error
         except requests.exceptions.RequestException as error:
             name = type(error).__name__
             raise LostAnswerError(f"the connection to Feishu broke ({name})", **facts) from error
-        except (ValueError, TypeError, AttributeError) as error:
-            # The SDK parses the body before it hands it out: cut or foreign JSON ends here.
-            raise LostAnswerError("Feishu's answer cannot be read", **facts) from error
-        raw = answer.raw
         headers = {str(name).lower(): str(value) for name, value in raw.headers.items()}
         try:
             body = json.loads(raw.content)
@@ -95,8 +104,22 @@ class Client:
         return Reply(status=raw.status_code, headers=headers, body=body)
 
 
+def _connections() -> requests.Session:
+    session = requests.Session()
+    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))
+    for scheme in ("https://", "http://"):
+        session.mount(scheme, HTTPAdapter(pool_maxsize=_CONNECTIONS))
+    return session
+
+
+def _sending_over(session: requests.Session) -> FunctionType:
+    """The SDK's own way to send, in which alone the name `requests` means this session."""
+    names = {**Transport.execute.__globals__, "requests": session}
+    return FunctionType(Transport.execute.__code__, names, argdefs=Transport.execute.__defaults__)
+
+
 def _request(call: Call, identity: TokenKind) -> Any:
-    """A new request per attempt: sending narrows its token types and fills in its headers."""
+    """A new request per attempt: sending fills in its headers."""
     kinds = {
         "user": {lark_oapi.AccessTokenType.USER},
         "tenant": {lark_oapi.AccessTokenType.TENANT},

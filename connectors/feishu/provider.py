@@ -87,7 +87,8 @@ class FeishuProvider:
         return examine(self, account, self._settings.identity)
 
     def close(self) -> None:
-        """See `Provider`. Connections last for one call only, so there is nothing to let go."""
+        """See `Provider`."""
+        self._client.close()
 
     def _session(self, access: Access, attempts: int | None = None) -> Session:
         attempts = attempts or self._settings.attempts
