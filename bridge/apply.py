@@ -9,12 +9,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from itertools import islice
+from itertools import groupby, islice
 
 from bridge.reconcile import GONE, Action, Clash, Decision, Rules, Seen, decide, difference
 from bridge.records import Intent, JournalEntry, Link, Op, Side, Unit, UnitState
 from bridge.store import Store, Tx
-from connectors.contract import Connector, Copy
+from connectors.contract import Connector, Copy, CreatesMany
 from connectors.errors import (
     ConflictError,
     ConnectorError,
@@ -87,6 +87,12 @@ class _Result:
     error: Exception | None = None
 
 
+_Running = dict[Future[list[_Result]], list[list[Intent]]]
+"""Lots on their way, with the intents of each task."""
+_Made = dict[str, Copy | Exception]
+"""What one call for several units made, by create key."""
+
+
 class Applier:
     """Applies the decisions of one pass over one link."""
 
@@ -118,14 +124,18 @@ class Applier:
 
     def apply(self, tasks: Iterable[Task]) -> None:
         """Carry all tasks out. Raises what stops the whole link, after storing what is done."""
-        width = max(self._connectors[side].capabilities.parallel_writes for side in Side)
+        capabilities = [self._connectors[side].capabilities for side in Side]
+        width = max(each.parallel_writes for each in capabilities)
+        size = width * max(4, *(each.batch_size for each in capabilities))
         source = iter(tasks)
         with ThreadPoolExecutor(max_workers=width, thread_name_prefix="apply") as pool:
-            running: dict[Future[_Result], list[Intent]] = {}
+            running: _Running = {}
             try:
-                while self._abort is None and (chunk := self._next(source, 4 * width)):
-                    for task, intents in self._announce(chunk):
-                        running[pool.submit(self._execute, task)] = intents
+                while self._abort is None and (chunk := self._next(source, size)):
+                    for lot in self._lots(self._announce(chunk)):
+                        lot_tasks = [task for task, _intents in lot]
+                        future = pool.submit(self._execute_lot, lot_tasks)
+                        running[future] = [intents for _task, intents in lot]
                     while len(running) > 2 * width and self._abort is None:
                         self._collect(running)
                 while running:
@@ -181,16 +191,50 @@ class Applier:
             self._link.uid, action.unit_id, action.side.value, action.generation
         )
 
+    def _lots(
+        self, announced: Iterable[tuple[Task, list[Intent]]]
+    ) -> Iterator[list[tuple[Task, list[Intent]]]]:
+        """Creates that one call can make stand together, everything else by itself."""
+        for side, run in groupby(announced, lambda each: self._creates_together(each[0])):
+            size = self._connectors[side].capabilities.batch_size if side else 1
+            while lot := list(islice(run, size)):
+                yield lot
+
+    def _creates_together(self, task: Task) -> Side | None:
+        """The side on which the task may be made together with others."""
+        actions = task.decision.actions
+        if len(actions) != 1 or actions[0].op is not Op.CREATE:
+            return None
+        connector = self._connectors[actions[0].side]
+        many = isinstance(connector, CreatesMany) and connector.capabilities.batch_size > 1
+        return actions[0].side if many else None
+
     # -- calls (worker threads; no database) -------------------------------------------------------
 
-    def _execute(self, task: Task) -> _Result:
-        result = _Result(task=task, decision=task.decision)
+    def _execute_lot(self, tasks: Sequence[Task]) -> list[_Result]:
         if self._abort is not None:
-            result.error = self._abort
-            return result
+            return [_Result(task=t, decision=t.decision, error=self._abort) for t in tasks]
+        made = self._create_together(tasks) if len(tasks) > 1 else {}
+        return [self._execute(task, made) for task in tasks]
+
+    def _create_together(self, tasks: Sequence[Task]) -> _Made:
+        """Make the units of a lot with one call; what became of each, by its key."""
+        actions = [task.decision.actions[0] for task in tasks]
+        side = actions[0].side
+        connector, calendar = self._connectors[side], self._link.endpoint(side).calendar
+        assert isinstance(connector, CreatesMany)
+        units = [(a.desired, self._key(a)) for a in actions if a.desired is not None]
+        try:
+            answers = connector.create_many(calendar, units)
+        except Exception as error:  # noqa: BLE001 as for a single one
+            return {key: error for _desired, key in units}
+        return {key: answer for (_desired, key), answer in zip(units, answers, strict=True)}
+
+    def _execute(self, task: Task, made: _Made) -> _Result:
+        result = _Result(task=task, decision=task.decision)
         unit, seen = task.unit, dict(task.seen)
         for _round in range(CONFLICT_ROUNDS):
-            side = self._try(result)
+            side = self._try(result, made)
             if side is None:
                 return result
             conflict = result.error
@@ -209,13 +253,13 @@ class Applier:
             result.decision = replace(decision, clashes=clashes + decision.clashes)
         return result
 
-    def _try(self, result: _Result) -> Side | None:
+    def _try(self, result: _Result, made: _Made) -> Side | None:
         """Make the calls that are still missing; returns the side on which one failed."""
         for action in result.decision.actions:
             if action.side in result.answers:
                 continue
             try:
-                answer = self._write(action)
+                answer = self._write(action, made)
             except Exception as error:  # noqa: BLE001 one bad unit must not stop the others
                 result.error = error
                 return action.side
@@ -224,13 +268,16 @@ class Applier:
         result.error = None
         return None
 
-    def _write(self, action: Action) -> Copy | None:
+    def _write(self, action: Action, made: _Made) -> Copy | None:
         connector = self._connectors[action.side]
         calendar = self._link.endpoint(action.side).calendar
         match action.op:
             case Op.CREATE:
                 assert action.desired is not None
-                copy = connector.create(calendar, action.desired, self._key(action))
+                key = self._key(action)
+                copy = made.pop(key, None) or connector.create(calendar, action.desired, key)
+                if isinstance(copy, Exception):
+                    raise copy
                 return self._complete(connector, calendar, copy, action)
             case Op.UPDATE:
                 assert action.desired is not None
@@ -254,9 +301,13 @@ class Applier:
 
     # -- results (calling thread) ------------------------------------------------------------------
 
-    def _collect(self, running: dict[Future[_Result], list[Intent]]) -> None:
+    def _collect(self, running: _Running) -> None:
         finished, _pending = wait(running, return_when=FIRST_COMPLETED)
-        results = [(future.result(), running.pop(future)) for future in finished]
+        results = [
+            pair
+            for future in finished
+            for pair in zip(future.result(), running.pop(future), strict=True)
+        ]
         with self._store.begin() as tx:
             self._fence(tx)
             for result, intents in results:

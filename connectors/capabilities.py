@@ -27,6 +27,7 @@ class Capabilities:
     it; without it, repeating the create with the same key must return the first event.
     `whole_changes`: a delta names whole units; otherwise it may name single members.
     `reshape_refetch`: after a change of a series' time or rule the exceptions must be read again.
+    `batch_size`: how many units one call can make (`connectors.contract.CreatesMany`).
     `lag`: how long a write may stay invisible to a following read.
     """
 

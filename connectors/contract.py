@@ -16,6 +16,7 @@ from typing import Any, Protocol, runtime_checkable
 from pydantic import BaseModel
 
 from connectors.capabilities import Capabilities
+from connectors.errors import ConnectorError
 from connectors.pacing import Pacer
 from connectors.tokens import TokenStore
 from mappings.model import Event, Key, Occurrence, Override
@@ -230,6 +231,20 @@ class Completes(Protocol):
 
     def complete(self, calendar: str, copy: Copy, parts: Collection[str]) -> Copy:
         """`copy` with those fields filled in for the members in `parts` (`Member.part`)."""
+
+
+@runtime_checkable
+class CreatesMany(Protocol):
+    """A connector that makes several units with one call, up to `Capabilities.batch_size`."""
+
+    def create_many(
+        self, calendar: str, units: Sequence[tuple[Event, str]]
+    ) -> Sequence[Copy | ConnectorError]:
+        """As `Connector.create` for each event and its key: what became of each, in order.
+
+        One that is refused does not keep the others from being made. Raises only what concerns
+        all of them.
+        """
 
 
 @runtime_checkable

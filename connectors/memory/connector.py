@@ -74,15 +74,21 @@ class MemoryConnector:
         """See `Connector`. `ConflictError` if the unit made with `key` was deleted since: a
         service that remembers its dead makes no second one."""
         with self.world.calling("create", self.account, calendar=calendar, key=key):
+            return self._make(self._writable(calendar), event, key)
+
+    def create_many(
+        self, calendar: str, units: Sequence[tuple[Event, str]]
+    ) -> Sequence[Copy | ConnectorError]:
+        """See `CreatesMany`; used where the world's capabilities say so."""
+        made: list[Copy | ConnectorError] = []
+        with self.world.calling("create_many", self.account, calendar=calendar):
             store = self._writable(calendar)
-            ref = store.by_origin(key)
-            if ref is None:
-                self._mail(None, event)
-                return store.put(None, event, origin=key)
-            made = self._read(store, ref)
-            if made is None:
-                raise ConflictError("the event made with this key was deleted", current=None)
-            return made
+            for event, key in units:
+                try:
+                    made.append(self._make(store, event, key))
+                except ConnectorError as error:
+                    made.append(error)
+        return made
 
     def update(self, calendar: str, copy: Copy, event: Event) -> Copy:
         """See `Connector`. Under guard every member must be as `copy` shows it."""
@@ -134,6 +140,16 @@ class MemoryConnector:
         if calendar.info.role not in (Role.WRITER, Role.OWNER):
             raise ReauthorizeError(f"account {self.account!r} may not write calendar {id_!r}")
         return calendar
+
+    def _make(self, store: MemoryCalendar, event: Event, key: str) -> Copy:
+        ref = store.by_origin(key)
+        if ref is None:
+            self._mail(None, event)
+            return store.put(None, event, origin=key)
+        made = self._read(store, ref)
+        if made is None:
+            raise ConflictError("the event made with this key was deleted", current=None)
+        return made
 
     def _read(self, store: MemoryCalendar, ref: str) -> Copy | None:
         unreadable = store.unreadable(ref)

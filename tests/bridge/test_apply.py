@@ -1,5 +1,6 @@
 """How decisions are carried out when the world does not hold still."""
 
+import contextlib
 import threading
 import time
 from collections.abc import Callable
@@ -241,4 +242,50 @@ def test_what_each_recovery_leaves_is_a_quiet_link(pair: Pair) -> None:
     for _pass in range(3):
         pair.run()
     assert pair.titles(Side.B) == [f"E{number}" for number in range(6)]
+    assert pair.store.intents(pair.link.id) == []
+
+
+def make_batching(store: Store, size: int) -> Pair:
+    """B makes so many units with one call."""
+    pair = make(store, ONE_WAY)
+    batching = replace(LOSSLESS, parallel_writes=2, batch_size=size, find_by_key=True)
+    pair.worlds[Side.B].capabilities = batching
+    return pair
+
+
+def test_creates_go_out_together_as_far_as_the_provider_takes_them(store: Store) -> None:
+    pair = make_batching(store, 20)
+    for number in range(101):
+        pair.a.person_puts(event(f"Event {number:03}"))
+    outcome = pair.run()
+    calls = pair.worlds[Side.B].calls
+    assert outcome.counts.created == 101
+    assert pair.titles(Side.B) == pair.titles(Side.A)
+    assert calls["create_many"] + calls["create"] <= 8
+    assert pair.run().counts.writes == 0
+
+
+def test_a_dead_key_in_a_batch_is_replaced_and_keeps_nobody_back(store: Store) -> None:
+    pair = make_batching(store, 20)
+    refs = [pair.a.person_puts(event(f"Event {number}")) for number in range(5)]
+    unit = identity.unit_id(pair.link.uid, "a", refs[2])
+    spent = identity.create_key(pair.link.uid, unit, "b", 0)
+    b = MemoryProvider("b", pair.worlds[Side.B]).connect("ann")
+    pair.b.person_deletes(b.create("c", event("Event 2"), spent).ref)
+    pair.run()
+    assert pair.titles(Side.B) == pair.titles(Side.A)
+    assert pair.run().counts.writes == 0
+
+
+def test_a_batch_whose_answer_was_lost_makes_nothing_twice(store: Store) -> None:
+    pair = make_batching(store, 20)
+    for number in range(30):
+        pair.a.person_puts(event(f"Event {number:02}"))
+    lost = OutcomeUnknownError("the answer was lost")
+    pair.worlds[Side.B].after = at_first("create_many", failing(lost))
+    with contextlib.suppress(OutcomeUnknownError):
+        pair.run()
+    for _ in range(3):
+        pair.run()
+    assert pair.titles(Side.B) == pair.titles(Side.A)
     assert pair.store.intents(pair.link.id) == []
