@@ -1,4 +1,5 @@
-"""An office in two clouds: three people at Feishu, one at Lark, all of them at Google too.
+"""An office in two clouds: three people at Feishu, one at Lark, all of them at Google too, and
+two of them at Exchange.
 
 Alice and Bob gave consent at Feishu, whose pushes come by long connection; Carol's calendar is
 read with the app's own identity and found by polling; Dana works at Lark, whose pushes come by
@@ -15,6 +16,7 @@ from zoneinfo import ZoneInfo
 from dateutil.rrule import rrulestr
 
 from connectors.sandbox.clock import Clock
+from connectors.sandbox.exchange import ExchangeSandbox
 from connectors.sandbox.feishu import FeishuSandbox
 from connectors.sandbox.google import GoogleSandbox
 from connectors.sandbox.worlds.calendar_past import Json, Seed, seeds, timed
@@ -23,6 +25,8 @@ from connectors.sandbox.worlds.trial import Consent, Trial
 
 ENCRYPT_KEY = "sandbox-encrypt-key"
 VERIFICATION_TOKEN = "sandbox-verification-token"
+SERVICE = "bridge@office.example"
+PASSWORD = "sandbox-password"
 ADDRESS = "{name}@office.example"
 
 
@@ -32,7 +36,8 @@ def office(seed: int = 0) -> Trial:
     feishu = FeishuSandbox(clock=clock, seed=seed)
     lark = FeishuSandbox(clock=clock, seed=seed + 1)
     google = GoogleSandbox(clock=clock, seed=seed)
-    for sandbox in (feishu, lark, google):
+    exchange = ExchangeSandbox(clock=clock, seed=seed, zone="Asia/Shanghai")
+    for sandbox in (feishu, lark, google, exchange):
         sandbox.start()
     monday = monday_of(clock)
     people = {name: feishu.add_user(name.title(), mail(name)) for name in ("alice", "bob", "carol")}
@@ -40,6 +45,9 @@ def office(seed: int = 0) -> Trial:
     colleague = lark.add_user("Emil", mail("emil"))
     for name in (*people, "dana"):
         google.add_user(mail(name), zone="Asia/Shanghai" if name != "dana" else "Europe/Berlin")
+    exchange.add_mailbox(SERVICE, password=PASSWORD, impersonates=True)
+    for name in ("alice", "bob"):
+        exchange.add_mailbox(mail(name))
     feishu.add_room("omm_everest", "Everest 8F")
     lark.add_room("omm_alps", "Alps 2F")
     for number, (name, user) in enumerate(people.items()):
@@ -53,13 +61,13 @@ def office(seed: int = 0) -> Trial:
     for sandbox, user in ((feishu, people["alice"]), (lark, dana)):
         plant(sandbox, user.primary, Seed(weekly(monday)))
     feishu.share(feishu.world.calendars[people["carol"].primary], feishu.app.bot, "reader")
-    config = _config(feishu, lark, google, people["carol"].primary)
+    config = _config(feishu, lark, google, exchange, people["carol"].primary)
     offices = (
         Office("alice/google", "long connection", feishu, people["alice"], google, mail("alice")),
         Office("dana/google-oauth", "webhook", lark, dana, google, mail("dana")),
     )
     return Trial(
-        sandboxes={"feishu": feishu, "lark": lark, "google": google},
+        sandboxes={"feishu": feishu, "lark": lark, "google": google, "exchange": exchange},
         config=config,
         consents=_consents(feishu, people, lark, dana, google),
         edits=lambda: live_edits(offices, monday),
@@ -124,7 +132,11 @@ def _starts(body: Json, count: int) -> list[int]:
 
 
 def _config(
-    feishu: FeishuSandbox, lark: FeishuSandbox, google: GoogleSandbox, carol: str
+    feishu: FeishuSandbox,
+    lark: FeishuSandbox,
+    google: GoogleSandbox,
+    exchange: ExchangeSandbox,
+    carol: str,
 ) -> dict[str, Any]:
     client = google.oauth_client()["installed"]
     api = {"api_root": f"{google.url}/", "token_uri": f"{google.url}/token",
@@ -143,12 +155,17 @@ def _config(
                 "type": "google", "client_id": client["client_id"],
                 "client_secret": client["client_secret"], **api,
             },
+            "exchange": {
+                "type": "exchange", "endpoint": exchange.ews_url, "auth": "ntlm",
+                "username": SERVICE, "password": PASSWORD, "access": "impersonation",
+                "zone": "Asia/Shanghai",
+            },
         },
         "defaults": {"direction": "to-target"},
         "service": {"listen": "127.0.0.1:0", "poll": "15s"},
         "users": {
-            "alice": _user("feishu", "alice", "google"),
-            "bob": _user("feishu", "bob", "google"),
+            "alice": _user("feishu", "alice", "google", "exchange"),
+            "bob": _user("feishu", "bob", "google", "exchange"),
             "carol": {
                 "feishu-bot": {"account": mail("carol"), "calendar": carol},
                 "links": [{"to": "google", "account": mail("carol"), "content": "title"}],
@@ -170,10 +187,10 @@ def app_section(sandbox: FeishuSandbox, delivery: dict[str, str]) -> dict[str, A
     }
 
 
-def _user(hub: str, name: str, target: str) -> dict[str, Any]:
+def _user(hub: str, name: str, *targets: str) -> dict[str, Any]:
     return {
         hub: {"account": mail(name)},
-        "links": [{"to": target, "account": mail(name)}],
+        "links": [{"to": target, "account": mail(name)} for target in targets],
     }
 
 
