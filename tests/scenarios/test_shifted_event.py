@@ -36,7 +36,8 @@ def exceptions(desk: Any, master: Any) -> dict[Any, Any]:
 def test_every_field_of_a_meeting_arrives(desk: Any, day: date) -> None:
     body = timed(
         "评审 🚀 & <Review>", day, 22, 30, 150, "America/New_York",
-        description='请看 <a href="https://docs.example.com/s?a=1&amp;b=2">文档</a> 📄<br><b>bold</b>',
+        description='请看 <a href="https://docs.example.com/s?a=1&amp;b=2">文档</a> 📄'
+        "<br><b>bold</b>",
         location={"name": "外滩中心 Bund", "address": "222 Yan'an Rd"},
         visibility="private", free_busy_status="free", color=-14513409,
         reminders=[{"minutes": 60}, {"minutes": 5}],
@@ -76,9 +77,7 @@ def test_an_event_without_anything_special_is_just_that(desk: Any, day: date) ->
 
 
 @pytest.mark.parametrize("zone", ["Pacific/Kiritimati", "America/Los_Angeles", "Asia/Kolkata"])
-def test_days_stay_the_same_days_wherever_the_reader_lives(
-    desk: Any, day: date, zone: str
-) -> None:
+def test_days_stay_the_same_days_wherever_the_reader_lives(desk: Any, day: date, zone: str) -> None:
     desk.google.world.calendars["alice@office.example"].zone = zone
     desk.alice.create(desk.primary, all_day("One day 🏖️", day, 1))
     desk.alice.create(desk.primary, all_day("Trip 出差", day, 3, free_busy_status="free"))
