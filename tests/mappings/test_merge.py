@@ -191,6 +191,14 @@ def test_a_cancelled_occurrence_stays_cancelled_when_the_series_moves() -> None:
     assert [(o.key, o.cancelled) for o in merged.overrides] == [("2026-03-03T14:30:00", True)]
 
 
+def test_a_revived_occurrence_stands_at_the_new_time_of_a_series_that_was_moved() -> None:
+    base = cancelled(DAILY, FIRST)
+    left = moved(base, start="2026-03-02T14:30")
+    right = edited(reverted(base, FIRST), FIRST, title="Special")
+    (override,) = both(base, left, right).overrides
+    assert (override.key, override.when) == ("2026-03-03T14:30:00", at("2026-03-03T14:30"))
+
+
 def test_a_moved_series_leaves_a_moved_occurrence_where_a_person_put_it() -> None:
     left = moved(DAILY, start="2026-03-02T14:30")
     right = moved(DAILY, FIRST, start="2026-03-03T16:00")
