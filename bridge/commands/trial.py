@@ -123,7 +123,7 @@ def demo(session: Session, *, once: bool, seed: int) -> int:
     """Tell the whole story; exit 1 if anything differs at the end."""
     say = _silent if session.as_json else click.echo
     with tempfile.TemporaryDirectory(prefix="calbridge-demo-") as folder, _world(seed) as trial:
-        say("An office at Feishu and Lark, and its empty calendars at Google, on this machine:")
+        say("An office at Feishu and Lark, its empty calendars at Google and Exchange:")
         for name, url in trial.urls().items():
             say(f"  {name:8} {url}")
         path = Path(folder) / "demo.yaml"
@@ -198,29 +198,41 @@ def _until(true: Callable[[], bool]) -> bool:
 
 
 def _watch(edits: Sequence[Edit], say: Any) -> list[dict[str, Any]]:
-    """Let every link's edits happen one after the other, all links at the same time."""
+    """Let everybody's edits happen one after the other, all people at the same time."""
     told: list[dict[str, Any]] = []
     lock = threading.Lock()
 
-    def follow(link: str) -> None:
-        for edit in (item for item in edits if item.link == link):
-            started = time.monotonic()
-            edit.act()
-            arrived = _until(edit.arrived)
-            seconds = round(time.monotonic() - started, 2) if arrived else None
-            with lock:
-                told.append({"what": edit.what, "link": link, "by": edit.by, "seconds": seconds})
-                took = f"{seconds:.2f} s" if arrived else "NEVER ARRIVED"
-                say(f"  {link:20} {edit.what:24} by {edit.by:16} at Google after {took}")
+    def follow(who: str) -> None:
+        for edit in (item for item in edits if item.who == who):
+            for target, seconds in _arrivals(edit).items():
+                with lock:
+                    told.append(
+                        {"what": edit.what, "who": who, "by": edit.by, "target": target,
+                         "seconds": seconds}
+                    )  # fmt: skip
+                    took = "NEVER ARRIVED" if seconds is None else f"after {seconds:.2f} s"
+                    say(f"  {who:6} {edit.what:22} by {edit.by:15} at {target:8} {took}")
 
-    threads = [
-        threading.Thread(target=follow, args=(link,)) for link in {edit.link for edit in edits}
-    ]
+    threads = [threading.Thread(target=follow, args=(who,)) for who in {edit.who for edit in edits}]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
     return told
+
+
+def _arrivals(edit: Edit) -> dict[str, float | None]:
+    """Make the edit; the seconds until it had arrived at each target, None for never."""
+    waiting = dict(edit.arrivals)
+    arrived: dict[str, float | None] = dict.fromkeys(waiting)
+    started = time.monotonic()
+    edit.act()
+    while waiting and time.monotonic() - started < PATIENCE:
+        for target in [name for name, there in waiting.items() if there()]:
+            arrived[target] = round(time.monotonic() - started, 2)
+            del waiting[target]
+        time.sleep(0.02)
+    return arrived
 
 
 def _summary(story: Story) -> None:

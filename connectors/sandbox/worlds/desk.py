@@ -2,6 +2,7 @@
 
 import random
 from itertools import islice
+from typing import Any
 
 from connectors.sandbox.clock import Clock
 from connectors.sandbox.feishu import FeishuSandbox
@@ -16,18 +17,10 @@ EVENTS = 30
 def desk(seed: int = 0) -> Trial:
     """The started world."""
     clock = Clock()
-    feishu = FeishuSandbox(clock=clock, seed=seed)
+    feishu, alice = alice_at_feishu(clock, seed)
     google = GoogleSandbox(clock=clock, seed=seed)
-    feishu.start()
     google.start()
-    alice = feishu.add_user("Alice", mail("alice"))
     google.add_user(mail("alice"), zone="Asia/Shanghai")
-    feishu.add_room("omm_everest", "Everest 8F")
-    monday = monday_of(clock)
-    past = list(seeds(random.Random(seed), monday, [], "omm_everest"))
-    for item in (*islice(past, EVENTS - 14), *past[-14:]):
-        plant(feishu, alice.primary, item)
-    plant(feishu, alice.primary, Seed(weekly(monday)))
     config = {
         "connectors": {
             "feishu": app_section(feishu, {"mode": "long-connection"}),
@@ -53,3 +46,17 @@ def desk(seed: int = 0) -> Trial:
         consents=(Consent("feishu", mail("alice"), lambda: feishu.sign_in(alice)),),
         listening=lambda: feishu.longconn.count() > 0,
     ).start()
+
+
+def alice_at_feishu(clock: Clock, seed: int) -> tuple[FeishuSandbox, Any]:
+    """Feishu, started, and the user there."""
+    feishu = FeishuSandbox(clock=clock, seed=seed)
+    feishu.start()
+    alice = feishu.add_user("Alice", mail("alice"))
+    feishu.add_room("omm_everest", "Everest 8F")
+    monday = monday_of(clock)
+    past = list(seeds(random.Random(seed), monday, [], "omm_everest"))
+    for item in (*islice(past, EVENTS - 14), *past[-14:]):
+        plant(feishu, alice.primary, item)
+    plant(feishu, alice.primary, Seed(weekly(monday)))
+    return feishu, alice

@@ -2,14 +2,14 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from connectors.sandbox.feishu import FeishuSandbox
-from connectors.sandbox.google import GoogleSandbox
-from connectors.sandbox.worlds.calendar_past import Json, at, timed
+from connectors.sandbox.worlds.calendar_past import at, timed
 from connectors.sandbox.worlds.trial import Edit
+from connectors.sandbox.worlds.witnesses import Witness
 
 SERIES = "Weekly check-in 每周例会"
 LUNCH = "Lunch with Li 🍜"
@@ -18,19 +18,15 @@ DINNER = "Dinner with Li 🍷"
 
 @dataclass
 class Office:
-    """One person's two calendars, and the ids that come to light on the way."""
+    """One person at Feishu, who watches where their edits have to arrive, and the ids that come
+    to light on the way."""
 
-    link: str
+    who: str
     by: str
     feishu: FeishuSandbox
     user: Any
-    google: GoogleSandbox
-    address: str
+    witnesses: Sequence[Witness]
     ids: dict[str, str] = field(default_factory=dict)
-
-    def edit(self, call: Callable[[Any], Any]) -> Any:
-        """Do something as this person."""
-        return call(self.feishu.as_user(self.user))
 
     def find(self, title: str) -> str:
         """The id of an own event by its title."""
@@ -42,35 +38,37 @@ class Office:
             )
         return self.ids[title]
 
-    def shown(self, title: str) -> Json | None:
-        """The event of that title as it stands at Google."""
-        for item in self.google.events(self.address):
-            if item.get("summary") == title and "recurringEventId" not in item:
-                return item
-        return None
 
-    def occurrence(self, title: str, start: int) -> Json | None:
-        """The exception of a series that replaces the occurrence with that start."""
-        master = self.shown(title)
-        for item in self.google.events(self.address, deleted=True):
-            original = item.get("originalStartTime", {}).get("dateTime")
-            if not original or not master or item.get("recurringEventId") != master["id"]:
-                continue
-            if int(datetime.fromisoformat(original).timestamp()) == start:
-                return item
-        return None
+Act = Callable[[Any], None]
+Check = Callable[[Witness], bool]
 
 
 def live_edits(offices: Sequence[Office], monday: date) -> list[Edit]:
     """The edits of all offices, in the order in which each has to make them."""
-    return [edit for office in offices for edit in _day(office, monday)]
+    return [
+        Edit(what, office.who, office.by, _doing(office, act), _arrivals(office, check))
+        for office in offices
+        for what, act, check in _day(office, monday)
+    ]
 
 
-def _day(office: Office, monday: date) -> list[Edit]:
+def _doing(office: Office, act: Act) -> Callable[[], None]:
+    return lambda: act(office.feishu.as_user(office.user))
+
+
+def _arrivals(office: Office, check: Check) -> dict[str, Callable[[], bool]]:
+    def arrival(witness: Witness) -> Callable[[], bool]:
+        return lambda: check(witness)
+
+    return {witness.name: arrival(witness) for witness in office.witnesses}
+
+
+def _day(office: Office, monday: date) -> list[tuple[str, Act, Check]]:
     day = monday + timedelta(days=8)
     primary = office.user.primary
-    series_day = monday + timedelta(weeks=3)
-    cancelled = int(at(series_day, 10, 0, "Europe/Berlin")["timestamp"])
+    stamp = int(at(monday + timedelta(weeks=3), 10, 0, "Europe/Berlin")["timestamp"])
+    cancelled = datetime.fromtimestamp(stamp, UTC)
+    evening = datetime.combine(day, time(18, 30), ZoneInfo("Asia/Shanghai"))
 
     def create(person: Any) -> None:
         body = timed(LUNCH, day, 12, 0, 60, "Asia/Shanghai", location={"name": "食堂"})
@@ -81,55 +79,24 @@ def _day(office: Office, monday: date) -> list[Edit]:
         times = {name: later[name] for name in ("start_time", "end_time")}
         person.patch(primary, office.ids[LUNCH], times)
 
-    def moved() -> bool:
-        event = office.shown(LUNCH)
-        start = datetime(day.year, day.month, day.day, 18, 30, tzinfo=ZoneInfo("Asia/Shanghai"))
-        return bool(event) and _start(event) == start.astimezone(UTC)
-
     def rename(person: Any) -> None:
         person.patch(primary, office.ids[LUNCH], {"summary": DINNER})
 
     def cancel(person: Any) -> None:
-        person.delete(primary, f"{office.find(SERIES).rpartition('_')[0]}_{cancelled}")
-
-    def is_cancelled() -> bool:
-        master = office.shown(SERIES)
-        stamp = datetime.fromtimestamp(cancelled, UTC).strftime("%Y%m%dT%H%M%SZ")
-        lines = master["recurrence"] if master else []
-        listed = any(line.startswith("EXDATE") and stamp in line for line in lines)
-        exception = office.occurrence(SERIES, cancelled)
-        return listed or (exception is not None and exception["status"] == "cancelled")
+        person.delete(primary, f"{office.find(SERIES).rpartition('_')[0]}_{stamp}")
 
     def change_rule(person: Any) -> None:
         body = {"recurrence": "FREQ=WEEKLY;BYDAY=MO,TH"}
         person.patch(primary, office.find(SERIES), body)
 
-    def rule_changed() -> bool:
-        event = office.shown(SERIES)
-        return event is not None and any("TH" in line for line in event["recurrence"])
-
     def delete(person: Any) -> None:
         person.delete(primary, office.ids[LUNCH])
 
-    steps: list[tuple[str, Callable[[Any], None], Callable[[], bool]]] = [
-        ("create an event", create, lambda: office.shown(LUNCH) is not None),
-        ("move it", move, moved),
-        ("rename it", rename, lambda: office.shown(DINNER) is not None),
-        ("cancel one occurrence", cancel, is_cancelled),
-        ("change a series' rule", change_rule, rule_changed),
-        ("delete the event", delete, lambda: office.shown(DINNER) is None),
-    ]
     return [
-        Edit(what, office.link, office.by, _doing(office, act), arrived)
-        for what, act, arrived in steps
+        ("create an event", create, lambda witness: witness.start(LUNCH) is not None),
+        ("move it", move, lambda witness: witness.start(LUNCH) == evening),
+        ("rename it", rename, lambda witness: witness.start(DINNER) == evening),
+        ("cancel one occurrence", cancel, lambda witness: witness.lacks(SERIES, cancelled)),
+        ("change a series' rule", change_rule, lambda witness: witness.on_thursdays(SERIES)),
+        ("delete the event", delete, lambda witness: witness.start(DINNER) is None),
     ]
-
-
-def _doing(office: Office, act: Callable[[Any], None]) -> Callable[[], None]:
-    return lambda: office.edit(act)
-
-
-def _start(event: Json | None) -> datetime | None:
-    if event is None or "dateTime" not in event["start"]:
-        return None
-    return datetime.fromisoformat(event["start"]["dateTime"]).astimezone(UTC)

@@ -8,7 +8,7 @@ webhook, and gave consent at Google as well.
 
 import random
 from collections.abc import Callable, Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from itertools import islice
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -22,6 +22,7 @@ from connectors.sandbox.google import GoogleSandbox
 from connectors.sandbox.worlds.calendar_past import Json, Seed, seeds, timed
 from connectors.sandbox.worlds.live_edits import SERIES, Office, live_edits
 from connectors.sandbox.worlds.trial import Consent, Trial
+from connectors.sandbox.worlds.witnesses import ExchangeWitness, GoogleWitness
 
 ENCRYPT_KEY = "sandbox-encrypt-key"
 VERIFICATION_TOKEN = "sandbox-verification-token"
@@ -62,9 +63,14 @@ def office(seed: int = 0) -> Trial:
         plant(sandbox, user.primary, Seed(weekly(monday)))
     feishu.share(feishu.world.calendars[people["carol"].primary], feishu.app.bot, "reader")
     config = _config(feishu, lark, google, exchange, people["carol"].primary)
+    noon = datetime.combine(monday, time(12), UTC)
+    alices = (
+        GoogleWitness(google, mail("alice")),
+        ExchangeWitness(exchange, mail("alice"), noon),
+    )
     offices = (
-        Office("alice/google", "long connection", feishu, people["alice"], google, mail("alice")),
-        Office("dana/google-oauth", "webhook", lark, dana, google, mail("dana")),
+        Office("alice", "long connection", feishu, people["alice"], alices),
+        Office("dana", "webhook", lark, dana, (GoogleWitness(google, mail("dana")),)),
     )
     return Trial(
         sandboxes={"feishu": feishu, "lark": lark, "google": google, "exchange": exchange},

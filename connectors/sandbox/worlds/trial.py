@@ -23,14 +23,14 @@ class Consent:
 class Edit:
     """One thing that somebody does, and how to see that it has reached the other side.
 
-    `link` is the link it travels on, `by` how the word of it gets out.
+    `by` is how the word of it gets out, `arrivals` tells for each target whether it is there.
     """
 
     what: str
-    link: str
+    who: str
     by: str
     act: Callable[[], None]
-    arrived: Callable[[], bool]
+    arrivals: Mapping[str, Callable[[], bool]]
 
 
 @dataclass(slots=True)
