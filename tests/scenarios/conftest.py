@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 
@@ -21,6 +21,7 @@ from bridge.runtime import ReadyLink, Runtime, System
 from bridge.service import Service
 from bridge.sync import Outcome
 from bridge.verify import Comparison, verify
+from connectors.sandbox.exchange import ExchangeSandbox
 from connectors.sandbox.faults import Fault
 from connectors.sandbox.feishu import FeishuSandbox
 from connectors.sandbox.google import GoogleSandbox
@@ -278,6 +279,69 @@ class Desk:
         self.path.write_text(yaml.safe_dump(content))
 
 
+EXCHANGE_WRITES = ("CreateItem", "UpdateItem", "DeleteItem")
+
+
+class Mailbox(Desk):
+    """The world `mailbox`: the same desk with Outlook instead of Google."""
+
+    @property
+    def exchange(self) -> ExchangeSandbox:
+        sandbox = self.trial.sandboxes["exchange"]
+        assert isinstance(sandbox, ExchangeSandbox)
+        return sandbox
+
+    def outlook(self, action: str, *values: Any, **options: Any) -> Any:
+        """Alice acts in Outlook."""
+        return self.exchange.edit(ALICE, action, *values, **options)
+
+    def exchange_calls(self, *operations: str, since: int = 0) -> int:
+        """How many such calls Exchange answered; a round of the login dance is none."""
+        calls = self.exchange.calls(since=since)
+        return sum(
+            call.status != 401 and (not operations or call.operation in operations)
+            for call in calls
+        )
+
+    def stored(self) -> dict[str, Any]:
+        """Everything that stands in the calendar at Exchange, by id."""
+        return {item["id"]: item for item in self.outlook("events")}
+
+    def mains(self) -> list[Any]:
+        """Of every unit the item that it began with, and whatever belongs to no unit."""
+        return [
+            item
+            for item in self.outlook("events")
+            if "calbridge-key" in item["extended"] or "calbridge-unit" not in item["extended"]
+        ]
+
+    def titles(self) -> list[str]:
+        """The titles of all units at Exchange, sorted; a double shows twice."""
+        return sorted(item["subject"] or "" for item in self.mains())
+
+    def at_exchange(self, title: str) -> Any:
+        """The only unit of that title at Exchange, None if there is not exactly one."""
+        found = [item for item in self.mains() if item["subject"] == title]
+        return found[0] if len(found) == 1 else None
+
+    def thrown_away(self) -> list[str]:
+        """The titles in the Deleted Items, sorted."""
+        return sorted(item["subject"] for item in self.outlook("events", "deleteditems"))
+
+    def secrets(self) -> set[str]:
+        """Everything that nobody may ever read in a log."""
+        import yaml
+
+        content = yaml.safe_load(self.path.read_text())
+        return {
+            content["secret_key"],
+            content["connectors"]["exchange"]["password"],
+            self.feishu.app.secret,
+            *self.feishu.desk.access,
+            *self.feishu.desk.refresh,
+        }
+
+
 @pytest.fixture(autouse=True)
 def _quiet_sdks() -> Iterator[None]:
     """The SDKs' own import-time warnings are not ours to mend."""
@@ -289,13 +353,31 @@ def _quiet_sdks() -> Iterator[None]:
 @pytest.fixture
 def desk(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> Iterator[Desk]:
     """A fresh desk. Whatever happens at it: nobody got a mail, and no log tells a secret."""
+    with _world("desk", Desk, tmp_path, caplog) as made:
+        made.google.switches.limits = False
+        yield made
+
+
+@pytest.fixture
+def mailbox(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> Iterator[Mailbox]:
+    """The same with Exchange."""
+    with _world("mailbox", Mailbox, tmp_path, caplog) as made:
+        made.exchange.switches.limits = False
+        yield made
+
+
+T = TypeVar("T", bound=Desk)
+
+
+@contextmanager
+def _world(name: str, kind: type[T], folder: Path, caplog: pytest.LogCaptureFixture) -> Iterator[T]:
     caplog.set_level(logging.DEBUG)
-    trial = WORLDS["desk"](7)
+    trial = WORLDS[name](7)
     try:
-        made = Desk(trial, tmp_path / "config.yaml")
+        made = kind(trial, folder / "config.yaml")
         # Who naps for milliseconds where seconds are meant runs into every limit.
         made.feishu.clock.advance(5)
-        made.feishu.limits.enabled = made.google.switches.limits = False
+        made.feishu.limits.enabled = False
         write_config(trial, made.path)
         made.consent()
         made.until(made.rooms_have_answered)
@@ -313,7 +395,13 @@ def spawn() -> Callable[..., BaseProcess]:
     """Starts `calbridge ...` in a process of its own, forked from one that has all SDKs loaded."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(
-        ["bridge.commands.copying", "bridge.commands.run", "lark_oapi", "googleapiclient.discovery"]
+        [
+            "bridge.commands.copying",
+            "bridge.commands.run",
+            "lark_oapi",
+            "googleapiclient.discovery",
+            "exchangelib",
+        ]
     )
 
     def start(*arguments: str) -> BaseProcess:
