@@ -11,7 +11,7 @@ from types import TracebackType
 
 from bridge.config import Config, EndpointConfig, LinkConfig
 from bridge.errors import ConfigError, ConfigProblem, UsageError
-from bridge.reconcile import Rules
+from bridge.reconcile import Action, Rules
 from bridge.records import Endpoint, Link, LinkState, Side
 from bridge.store import Store, open_store
 from bridge.sync import LinkPass, Surroundings
@@ -204,6 +204,7 @@ class Runtime:
         *,
         full: bool = False,
         approved: bool = False,
+        permit: Callable[[Action], bool] = lambda _action: True,
         progress: Callable[[str, int], None] = lambda _link, _done: None,
         around: Surroundings | None = None,
     ) -> LinkPass:
@@ -216,6 +217,7 @@ class Runtime:
             or Surroundings(store=self.store, now=self.system.now, log=self.log, progress=progress),
             full=full,
             approved=approved,
+            permit=permit,
         )
 
 

@@ -30,7 +30,12 @@ ROLES = ("intake", "workers", "schedule", "web")
 RESUBSCRIBE = timedelta(hours=24)
 RECONSIDER = timedelta(minutes=15)
 """How often a link that waits for a person is tried again by itself."""
+FULL_EVERY = timedelta(hours=24)
 BACKOFF_CAP = timedelta(hours=1)
+
+
+def _full_setting(link: Link) -> str:
+    return f"full:{link.id}"
 
 
 class Service:
@@ -125,6 +130,7 @@ class Service:
         if link.state in (LinkState.HELD, LinkState.PAUSED, LinkState.ENDED):
             return Done(None)
         ready = replace(ready, link=link)
+        full = self._full_due(link)
         try:
             self._prepare(ready, fence)
             with self._store.lock("link", link.uid):
@@ -133,6 +139,7 @@ class Service:
                     around=Surroundings(
                         store=self._store, now=self._now, log=self._runtime.log, fence=fence
                     ),
+                    full=full,
                 ).run(RunKind.SYNC)
         except RateLimitedError as error:
             return Snooze(self._now() + timedelta(seconds=max(1.0, error.after)))
@@ -144,7 +151,17 @@ class Service:
             return Failed(f"{type(error).__name__}: {error.message}", self._retry_at(claim))
         if link.state is not LinkState.ACTIVE and not outcome.held:
             self._set_state(link, LinkState.ACTIVE, "", fence)
+        if full and not outcome.held:
+            with self._store.begin() as tx:
+                fence(tx)
+                tx.put_setting(_full_setting(link), self._now().isoformat())
         return Done(None if outcome.held else self._next_poll(link))
+
+    def _full_due(self, link: Link) -> bool:
+        """Whether everything is to be listed again: what a delta never mentioned, and what time
+        has brought into the link's window."""
+        last = self._store.setting(_full_setting(link))
+        return last is None or datetime.fromisoformat(last) + FULL_EVERY <= self._now()
 
     def _prepare(self, ready: ReadyLink, fence: Callable[[Tx], None]) -> None:
         """Renew subscriptions, and look at the calendar list if a push said that it changed."""

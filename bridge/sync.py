@@ -8,7 +8,7 @@ from bridge.apply import Applier, Counts, Task
 from bridge.completion import Completion
 from bridge.observe import Observation, Observer
 from bridge.plan import LinkPlan, guard
-from bridge.reconcile import Rules, Seen, decide, extension
+from bridge.reconcile import Action, Rules, Seen, decide, extension
 from bridge.records import JournalEntry, Link, LinkState, Op, Run, RunKind, Side, Unit, UnitState
 from bridge.recovery import recover
 from bridge.store import Store, Tx
@@ -56,7 +56,11 @@ class Surroundings:
 
 
 class LinkPass:
-    """One pass. Make one, use it once."""
+    """One pass. Make one, use it once.
+
+    `permit` withholds what a person has not agreed to: units with another action are left for a
+    later pass, and the cursors stay where they are.
+    """
 
     def __init__(
         self,
@@ -67,8 +71,11 @@ class LinkPass:
         *,
         full: bool = False,
         approved: bool = False,
+        permit: Callable[[Action], bool] = lambda _action: True,
     ) -> None:
         self._link = link
+        self._permit = permit
+        self._withheld = False
         self._rules = rules
         self._connectors = connectors
         self._around = around
@@ -133,7 +140,8 @@ class LinkPass:
         self._outcome.held = self._held(late)
         if not self._outcome.held:
             applier.apply(late)
-            self._advance()
+            if not self._withheld:
+                self._advance()
 
     def _close(self, run: Run, outcome: str) -> None:
         held = self._outcome.held
@@ -228,6 +236,9 @@ class LinkPass:
         if decision.skipped:
             self._outcome.skipped += 1
         if decision.unit is None and not decision.actions:
+            return
+        if not all(map(self._permit, decision.actions)):
+            self._withheld = True
             return
         if any(action.op is Op.DELETE for action in decision.actions):
             self._doomed[unit.id] = (unit, seen)

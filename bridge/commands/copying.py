@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -14,7 +14,8 @@ import click
 from bridge.commands.session import Session, advice, command
 from bridge.config import LinkConfig
 from bridge.errors import UsageError
-from bridge.plan import LinkPlan, plan_json, stale
+from bridge.plan import LinkPlan, action_json, plan_json, stale
+from bridge.reconcile import Action
 from bridge.records import LinkState, RunKind
 from bridge.runtime import ReadyLink, Runtime
 from bridge.sync import Outcome
@@ -45,7 +46,7 @@ until_option = click.option("--until", metavar="DAY", callback=_day, help="Event
 @click.option("-o", "output", type=click.Path(dir_okay=False), help="Save the plan for `apply`.")
 def plan(session: Session, user: str | None, link: str | None, output: str | None) -> int:
     """Print the plan of the chosen links."""
-    with session.runtime() as runtime:
+    with session.runtime(keep=False) as runtime:
         plans = _plans(runtime, runtime.select(user, link))
     value = plan_json(plans)
     if output:
@@ -89,7 +90,8 @@ def apply(session: Session, file: str) -> int:
                 click.echo(line, err=True)
             click.echo("calbridge: the plan is stale; nothing was done. Plan again.", err=True)
             return 1
-        return _run(session, runtime, links, RunKind.APPLY)
+        agreed = {item["digest"] for item in actions}
+        return _run(session, runtime, links, RunKind.APPLY, agreed)
 
 
 def _saved(path: Path) -> tuple[list[dict[str, Any]], list[str]]:
@@ -123,7 +125,7 @@ def backfill(
     dry_run: bool,
 ) -> int:
     """Read both sides whole and settle every difference."""
-    with session.runtime() as runtime:
+    with session.runtime(keep=not dry_run) as runtime:
         now = runtime.system.now()
         links = [_bounded(item, now, since, until) for item in runtime.select(user, link)]
         if dry_run:
@@ -153,7 +155,14 @@ def sync(session: Session, user: str | None, link: str | None) -> int:
         return _run(session, runtime, runtime.select(user, link), RunKind.SYNC)
 
 
-def _run(session: Session, runtime: Runtime, links: Sequence[LinkConfig], kind: RunKind) -> int:
+def _run(
+    session: Session,
+    runtime: Runtime,
+    links: Sequence[LinkConfig],
+    kind: RunKind,
+    agreed: Collection[str] | None = None,
+) -> int:
+    """One pass over each link; with `agreed`, only the actions with these digests."""
     started = time.monotonic()
     outcomes: list[Outcome] = []
     failures: list[str] = []
@@ -161,7 +170,7 @@ def _run(session: Session, runtime: Runtime, links: Sequence[LinkConfig], kind: 
     with _progress(session, kind) as progress:
         for item in ready:
             try:
-                outcomes.append(_one(runtime, item, kind, progress))
+                outcomes.append(_one(runtime, item, kind, progress, agreed))
             except ConnectorError as error:
                 failures.append(f"{item.link.name}: {advice(error)}")
     value = {
@@ -177,7 +186,11 @@ def _run(session: Session, runtime: Runtime, links: Sequence[LinkConfig], kind: 
 
 
 def _one(
-    runtime: Runtime, item: ReadyLink, kind: RunKind, progress: Callable[[str, int], None]
+    runtime: Runtime,
+    item: ReadyLink,
+    kind: RunKind,
+    progress: Callable[[str, int], None],
+    agreed: Collection[str] | None,
 ) -> Outcome:
     link = item.link
     if link.state in (LinkState.PAUSED, LinkState.HELD):
@@ -186,7 +199,15 @@ def _one(
         return outcome
     with runtime.store.lock("link", link.uid):
         full = kind is RunKind.BACKFILL
-        return runtime.link_pass(item, full=full, progress=progress).run(kind)
+
+        def permit(action: Action) -> bool:
+            return agreed is None or action_json(link.name, action)["digest"] in agreed
+
+        outcome = runtime.link_pass(item, full=full, permit=permit, progress=progress).run(kind)
+    if not outcome.held and link.state is not LinkState.ACTIVE:
+        with runtime.store.begin() as tx:
+            tx.set_link_state(link.id, LinkState.ACTIVE)
+    return outcome
 
 
 @contextmanager

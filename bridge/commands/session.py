@@ -6,9 +6,10 @@ import json
 import logging
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import click
@@ -34,10 +35,15 @@ class Session:
         return config_file.load(Path(self.config_path))
 
     @contextmanager
-    def runtime(self) -> Iterator[Runtime]:
-        """The config at work."""
-        with Runtime(self.config()) as runtime:
-            yield runtime
+    def runtime(self, *, keep: bool = True) -> Iterator[Runtime]:
+        """The config at work. With `keep` False a database that is not there yet is not made."""
+        config = self.config()
+        with ExitStack() as stack:
+            path = config.database.removeprefix("sqlite:///")
+            if not keep and path != config.database and not Path(path).exists():
+                folder = stack.enter_context(TemporaryDirectory(prefix="calbridge-"))
+                config = replace(config, database=f"sqlite:///{folder}/empty.db")
+            yield stack.enter_context(Runtime(config))
 
     def show(self, value: Any, text: Callable[[], None]) -> None:
         """Print `value` as JSON if asked to, else let `text` print for people."""
