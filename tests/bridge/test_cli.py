@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from bridge.cli import COMMANDS, SUMMARIES, run
+from bridge.commands import copying
 from bridge.records import LinkState
 from bridge.store import Store, open_store
 from bridge.vault import Vault
@@ -201,10 +202,18 @@ def test_a_dry_run_and_a_plan_write_nothing_anywhere(calbridge: Terminal) -> Non
         assert set(action) >= {"unit", "cause", "fields"}
         assert "1 action(s)" in calbridge(*arguments).out
     assert calbridge.b.refs() == []
+    assert not list(calbridge.folder.glob("*.db*")), "not even a database is made"
+
+
+def test_a_link_that_waited_for_a_person_is_active_again_after_a_good_pass(
+    calbridge: Terminal,
+) -> None:
+    calbridge("sync")
+    with calbridge.store() as store, store.begin() as tx:
+        tx.set_link_state(store.links()[0].id, LinkState.WAITING, "consent was withdrawn")
+    assert calbridge("sync").code == 0
     with calbridge.store() as store:
-        assert store.links() == []
-        assert store.runs() == []
-        assert store.journal() == []
+        assert store.links()[0].state is LinkState.ACTIVE
 
 
 def test_since_and_until_bound_a_backfill(calbridge: Terminal) -> None:
@@ -241,6 +250,25 @@ def test_a_stale_plan_is_refused_and_nothing_is_done(calbridge: Terminal) -> Non
     assert calbridge("apply", file).code == 0
     assert calbridge("apply", file).code == 1, "what is done is not done again"
     assert calbridge.titles() == ["Dinner"]
+
+
+def test_a_plan_applies_what_was_agreed_even_if_more_comes_in_between(
+    calbridge: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calbridge.a.person_puts(lunch())
+    file = str(calbridge.folder / "plan.json")
+    calbridge("plan", "-o", file)
+    compare = copying.stale
+
+    def and_then_somebody_adds_an_event(saved: Any, fresh: Any) -> Any:
+        calbridge.a.person_puts(event("Too late", "2027-03-04T12:00"))
+        return compare(saved, fresh)
+
+    monkeypatch.setattr(copying, "stale", and_then_somebody_adds_an_event)
+    assert calbridge("apply", file).code == 0
+    assert calbridge.titles() == ["Lunch"]
+    assert calbridge("sync").code == 0
+    assert calbridge.titles() == ["Lunch", "Too late"]
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ import pytest
 from bridge import config
 from bridge.errors import ConfigError
 from bridge.intake import MAX_BODY
-from bridge.records import Link, LinkState, Side
+from bridge.records import Link, LinkState, Side, UnitState
 from bridge.runtime import Runtime, System
 from bridge.service import RECONSIDER, Service
 from bridge.vault import Vault
@@ -149,6 +149,22 @@ def test_a_lost_consent_makes_a_link_wait_and_it_resumes_by_itself(running: Offi
     until(lambda: running.titles() == ["Dinner", "Lunch"])
     running.settled()
     assert (running.link().state, running.link().reason) == (LinkState.ACTIVE, "")
+
+
+def test_once_a_day_everything_is_listed_so_that_what_no_delta_told_is_found(
+    running: Office,
+) -> None:
+    lunch(running.a)
+    until(lambda: running.titles() == ["Lunch"])
+    running.settled()
+    link = running.link()
+    with running.store.begin() as tx:
+        tx.drop_units(link.id)
+        tx.set_cursor(link.id, Side.A, running.a.changes(None)[1])
+    running.later(timedelta(hours=25))
+    running.tell(calendar="main")
+    until(lambda: running.store.count_units(link.id)[UnitState.LIVE] == 1)
+    assert running.titles() == ["Lunch"]
 
 
 def test_a_calendar_that_is_gone_suspends_its_link_and_deletes_nothing(running: Office) -> None:
