@@ -46,13 +46,17 @@ _VERSION = 1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mark:
-    """What an item says of itself: one of so many `items` of the unit's `generation`, and
-    whether it is the `main` one. `origin` only on items of series."""
+    """What an item says of itself: one of so many `items` of the unit's `generation`, planned
+    `at` (aware UTC), and whether it is the `main` one, which is written last and deleted last.
+    `doomed` = the unit is being deleted. `origin` only on items of series.
+    """
 
     zoning: Zoning
     generation: int = 1
     items: int = 1
     main: bool = True
+    doomed: bool = False
+    at: datetime
     origin: Origin | None = None
 
     def write(self) -> str:
@@ -63,6 +67,8 @@ class Mark:
             "g": self.generation,
             "n": self.items,
             "m": int(self.main),
+            "t": f"{self.at:%Y-%m-%dT%H:%M:%SZ}",
+            "x": int(self.doomed),
             "z": [zoning.source, zoning.source_windows, zoning.end, zoning.end_windows],
             "o": write_origin(self.origin) if self.origin else None,
         }
@@ -81,6 +87,8 @@ class Mark:
                 generation=int(found["g"]),
                 items=int(found["n"]),
                 main=bool(found["m"]),
+                doomed=bool(found["x"]),
+                at=dialect.instant(str(found["t"])),
                 zoning=Zoning(
                     mailbox=mailbox,
                     source=source,
@@ -138,14 +146,14 @@ def drafts(
     if not event.recurring:
         zoning = dialect.written_in(event.when, mailbox)
         fields = dialect.encode(event.details, event.when, zoning)
-        mark = Mark(generation=generation, zoning=zoning)
+        mark = Mark(generation=generation, zoning=zoning, at=now)
         return (Draft(part=MAIN, fields=fields, mark=mark, when=event.when),)
     planned = plan(event, EWS, now)
     items: list[Part | Single] = [*planned.parts, *planned.singles]
     if not items:
         code, _, detail = (planned.reason or "EMPTY: the series has no occurrence").partition(": ")
         raise UnmappableError(code, detail)
-    made = [_draft(event, item, mailbox, generation, uid) for item in items]
+    made = [_draft(event, item, mailbox, now, generation, uid) for item in items]
     return tuple(
         replace(
             draft,
@@ -156,12 +164,14 @@ def drafts(
     )
 
 
-def _draft(event: Event, item: Part | Single, mailbox: str, generation: int, uid: str) -> Draft:
+def _draft(
+    event: Event, item: Part | Single, mailbox: str, now: datetime, generation: int, uid: str
+) -> Draft:
     origin = origin_of(event, item, uid, "")
     if isinstance(item, Single):
         zoning = dialect.written_in(item.when, mailbox)
         fields = dialect.encode(item.details, item.when, zoning)
-        mark = Mark(generation=generation, zoning=zoning, origin=origin)
+        mark = Mark(generation=generation, zoning=zoning, at=now, origin=origin)
         return Draft(part=item.key, fields=fields, mark=mark, when=item.when)
     assert not isinstance(item.pattern, Rule)
     zoning = dialect.written_in(item.when, mailbox, item.zone)
@@ -169,7 +179,7 @@ def _draft(event: Event, item: Part | Single, mailbox: str, generation: int, uid
     return Draft(
         part=item.key,
         fields=dialect.encode(event.details, item.when, zoning, recurring),
-        mark=Mark(generation=generation, zoning=zoning, origin=origin),
+        mark=Mark(generation=generation, zoning=zoning, at=now, origin=origin),
         when=item.when,
         pattern=item.pattern,
         bounds=item.bounds,
@@ -194,45 +204,49 @@ def held(shown: Shown, mark: Mark | None, overrides: Sequence[Override]) -> Held
     return Held(shown=shown, event=recurrence.tidy(event), mark=mark)
 
 
-def assembled(items: Sequence[Held], now: datetime) -> Event:
+def assembled(items: Sequence[Held]) -> Event:
     """The unit that these items show.
 
     A series that still runs as the bridge wrote it is read by the rule it stands for; one that
     a person has changed, by its own pattern. Raises `UnmappableError` `DECOMPOSED` where several
-    items stand for one rule and one of them was changed in a way that the rule cannot follow.
+    items stand for one rule and a person changed or deleted one in a way that the rule cannot
+    follow.
     """
-    if len(items) == 1 and not _as_written(items[0], now):
+    if len(items) == 1 and not _alone(items[0]):
         return items[0].event
+    marks = [item.mark for item in items if item.mark and item.mark.origin]
+    if len(marks) < len(items):
+        return items[0].event
+    at = max(mark.at for mark in marks)
     copies = [
-        PartCopy(item.mark.origin, replace(item.event, details=details))
-        for item, details in zip(items, _agreed(items), strict=True)
-        if item.mark and item.mark.origin
+        PartCopy(mark.origin, replace(item.event, details=details))
+        for mark, item, details in zip(marks, items, _agreed(items), strict=True)
+        if mark.origin
     ]
-    if len(copies) < len(items):
-        return items[0].event
-    found = join(copies, EWS, now)
-    shifted = [item for item in items if not _unmoved(item, now)]
-    if found is None or shifted:
+    found = join(copies, EWS, at)
+    if found is None or found.missing or not all(_unmoved(item) for item in items):
+        if len(items) == 1:
+            return items[0].event
         raise UnmappableError(
             "DECOMPOSED",
-            f"The series stands at Exchange as {len(items)} items, and the times of one of them "
-            "were changed there. Change the series on the other side, or delete all its items.",
+            f"The series stands at Exchange as {marks[0].items} items, one of which was moved or "
+            "deleted there. Change the series on the other side, or delete all its items.",
         )
     return found.event
 
 
-def _as_written(item: Held, now: datetime) -> bool:
-    return bool(item.mark and item.mark.origin) and _unmoved(item, now)
+def _alone(item: Held) -> bool:
+    return bool(item.mark and item.mark.origin) and _unmoved(item)
 
 
-def _unmoved(item: Held, now: datetime) -> bool:
+def _unmoved(item: Held) -> bool:
     """True if the item has the time and pattern that the bridge gave it."""
     origin = item.mark.origin if item.mark else None
     if origin is None:
         return True
     if origin.occurrence is not None:
         return item.shown.pattern is None
-    part = _planned(origin, now)
+    part = _planned(item.mark)
     if part is None or item.shown.pattern is None or isinstance(part.pattern, Rule):
         return False
     return (
@@ -242,9 +256,13 @@ def _unmoved(item: Held, now: datetime) -> bool:
     )
 
 
-def _planned(origin: Origin, now: datetime) -> Part | None:
-    found = _plan_of(origin, now)
-    return next((part for part in found.parts if part.key == origin.part), None) if found else None
+def _planned(mark: Mark | None) -> Part | None:
+    """The part of the rule's plan that an item stands for."""
+    if mark is None or mark.origin is None:
+        return None
+    found = _plan_of(mark.origin, mark.at)
+    key = mark.origin.part
+    return next((part for part in found.parts if part.key == key), None) if found else None
 
 
 def _plan_of(origin: Origin, now: datetime) -> Plan | None:
@@ -284,10 +302,7 @@ def index_of(item: Shown, key: Key) -> int | None:
     return None
 
 
-def planned_deletions(item: Held, now: datetime) -> tuple[Key, ...]:
+def planned_deletions(item: Held) -> tuple[Key, ...]:
     """The occurrences that the item's pattern has and its rule has not."""
-    origin = item.mark.origin if item.mark else None
-    if origin is None or not _unmoved(item, now):
-        return ()
-    part = _planned(origin, now)
+    part = _planned(item.mark) if _alone(item) else None
     return part.deletions if part else ()

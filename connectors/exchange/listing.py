@@ -212,9 +212,9 @@ class _Pass:
     def _unit(self, ref: str, wires: list[Wire], changed: dict[str, Answer]) -> Change:
         try:
             group = self._reader.grouped(ref, wires, changed)
-            if group is None:
+            if group is None or group.doomed:
                 return Gone(ref=ref)
-            copy: Copy = group.copy(self._reader.now())
+            copy: Copy = group.copy()
         except UnmappableError as error:
             return Unreadable(ref=ref, code=error.code, detail=error.detail)
         except RejectedError as error:

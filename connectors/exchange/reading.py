@@ -103,14 +103,19 @@ class Group:
         return self.items[0]
 
     @property
+    def doomed(self) -> bool:
+        """True if the bridge has begun to delete the unit."""
+        return any(item.mark.doomed for item in self.items if item.mark)
+
+    @property
     def origin(self) -> str | None:
         """The create key."""
         keys = (units.property_of(item.wire, units.KEY) for item in self.items)
         return next((key for key in keys if key), None)
 
-    def copy(self, now: datetime) -> Copy:
+    def copy(self) -> Copy:
         """The unit as one event. Raises `UnmappableError`."""
-        event = units.assembled([item.held for item in self.items], now)
+        event = units.assembled([item.held for item in self.items])
         members = [
             Member(part=item.part if number else units.MAIN, id=item.id, version=item.version)
             for number, item in enumerate(self.items)
@@ -250,7 +255,7 @@ class Reader:
     def copy(self, group: Group) -> Copy:
         """The unit as one event. Raises `RejectedError` if it cannot be understood."""
         try:
-            return group.copy(self.now())
+            return group.copy()
         except UnmappableError as error:
             raise unreadable(error) from error
 

@@ -6,7 +6,7 @@ the changed and removed occurrences of a series whose pattern or time changes (M
 moment one whole making of the unit stands. Nobody is mailed unless guests are being invited.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
@@ -22,6 +22,8 @@ from connectors.exchange.reading import (
     batches,
     item_id,
     property_path,
+    ref_of,
+    several,
     unreadable,
     version_of,
 )
@@ -30,7 +32,7 @@ from mappings import exchange_units as units
 from mappings.errors import UnmappableError
 from mappings.exchange import Shown, Zoning
 from mappings.exchange_recurrence import alike
-from mappings.exchange_units import Draft, Held
+from mappings.exchange_units import Draft, Held, Mark
 from mappings.members import is_member
 from mappings.model import Attendee, Details, Event, Key, Override, When
 from mappings.recurrence import when_of
@@ -88,7 +90,7 @@ class Writer:
             return self._update_single(calendar, copy, event)
         group = self._expected(calendar, copy)
         now = self._reader.copy(group)
-        wanted = self._drafts(event, group.main.generation, copy.ref)
+        wanted = self._drafts(event, group.main.generation, _uid(group))
         mails = _mails(now.event.details.attendees, event.details.attendees)
         if self._in_place(group, wanted):
             self._change(calendar, group, wanted, mails)
@@ -97,22 +99,34 @@ class Writer:
         return self._now(calendar, copy.ref)
 
     def delete(self, calendar: str, copy: Copy) -> None:
-        """As `Connector.delete`: into the Deleted Items. One call to look, one to delete."""
+        """As `Connector.delete`: into the Deleted Items. One call to look, one to delete.
+
+        Of a unit of several items the main one is marked first and goes last, so that whoever
+        finds the rest knows that it is to go, too.
+        """
         self._reader.require(calendar)
         group = self.settled(calendar, copy.ref)
         if group is None:
             return
-        now = self._reader.copy(group)
-        if copy.version() is not None and _changed(copy, now):
-            raise _conflict(copy.ref, now)
-        self._remove([item.id for item in (*group.items, *group.leftovers)])
+        if copy.version() is not None:
+            now = self._reader.copy(group)
+            if _changed(copy, now):
+                raise _conflict(copy.ref, now)
+        mark = group.main.mark
+        if len(group.items) > 1 and mark is not None:
+            doomed = _property(units.MARK, replace(mark, doomed=True).write())
+            address = {"ItemId": {"@Id": group.main.id, "@ChangeKey": group.main.version}}
+            _guarded(self._update([_change(address, doomed)], "NeverOverwrite")[0])
+        self._remove_group(group)
 
     def refs(self, calendar: str, keys: Sequence[str]) -> dict[str, str]:
         """The refs of the units that were made with these keys and are alive."""
         found: dict[str, str] = {}
         for wire in self._reader.marked(calendar, units.KEY, keys):
-            key = units.property_of(wire, units.KEY) or ""
-            found.setdefault(key, units.property_of(wire, units.UNIT) or item_id(wire))
+            mark = Mark.read(units.property_of(wire, units.MARK) or "", self._reader.zone)
+            if mark is None or mark.main:
+                key = units.property_of(wire, units.KEY) or ""
+                found.setdefault(key, ref_of(wire))
         return found
 
     def settled(self, calendar: str, ref: str) -> Group | None:
@@ -120,20 +134,26 @@ class Writer:
         group = self._reader.fetch(calendar, ref)
         if group is None:
             return None
-        before = [item for item in group.leftovers if item.generation < group.main.generation]
+        if group.doomed:
+            self._remove_group(group)
+            return None
         late = self._reader.now() - _STALE
-        after = [
-            item
+        dead = [
+            item.id
             for item in group.leftovers
-            if item not in before and (dialect.updated(item.wire) or late) <= late
+            if item.generation < group.main.generation
+            or (dialect.updated(item.wire) or late) <= late
         ]
-        dead = [item.id for item in (*before, *after)]
         doubles = self._doubles(group)
         if not dead and not doubles:
             return group
         self._remove(dead)
-        self._remove_occurrences(doubles)
+        self._delete(doubles)
         return self._reader.fetch(calendar, ref)
+
+    def _remove_group(self, group: Group) -> None:
+        others = [item.id for item in (*group.items[1:], *group.leftovers)]
+        self._remove([*others, group.main.id])
 
     # -- creating ------------------------------------------------------------------------------
 
@@ -145,39 +165,50 @@ class Writer:
                 plans[key] = self._drafts(event, 1, key)
             except RejectedError as error:
                 results[key] = error
+        self._clear(calendar, [key for key, drafts in plans.items() if len(drafts) > 1])
         loud = [key for key in plans if _guests(making[key].details.attendees)]
         quiet = [key for key in plans if key not in loud]
-        mains: dict[str, str] = {}
+        made: dict[str, str] = {}
         for keys, mails in ((quiet, "SendToNone"), (loud, "SendToAllAndSaveCopy")):
-            wires = [_new(plans[key][0], {units.KEY: key}) for key in keys]
-            for key, answer in zip(keys, self._insert(calendar, wires, mails), strict=True):
-                if isinstance(answer, ConnectorError):
-                    results[key] = answer
+            for key, written in self._put(calendar, {key: plans[key] for key in keys}, mails):
+                if isinstance(written, ConnectorError):
+                    results[key] = written
                 else:
-                    mains[key] = item_id(answer)
-        for key, ref in mains.items():
+                    made[key] = written
+        found, changed = self._reader.gathered(calendar, list(made.values()))
+        for key, ref in made.items():
             try:
-                self._finish(calendar, ref, plans[key])
-            except ConnectorError as error:
-                results[key] = error
-        alive = {key: ref for key, ref in mains.items() if key not in results}
-        found, changed = self._reader.gathered(calendar, list(alive.values()))
-        for key, ref in alive.items():
-            try:
-                group = self._reader.group(ref, found, changed)
-                results[key] = _copy(group, ref, self._reader)
+                results[key] = _copy(self._reader.group(ref, found, changed), ref, self._reader)
             except ConnectorError as error:
                 results[key] = error
         return results
 
-    def _finish(self, calendar: str, main: str, drafts: Sequence[Draft]) -> None:
-        """The further items of a new unit, and the exceptions of all."""
-        ids = [main]
-        wires = [_new(draft, {units.UNIT: main}) for draft in drafts[1:]]
-        ids += [item_id(_sure(each)) for each in self._insert(calendar, wires)]
-        self._except(calendar, list(zip(ids, drafts, strict=True)), main)
+    def _clear(self, calendar: str, keys: Sequence[str]) -> None:
+        """Take away what a creation that broke off before its main item has left behind."""
+        orphans = self._reader.marked(calendar, units.UNIT, keys) if keys else []
+        self._remove([item_id(wire) for wire in orphans])
 
-    def _except(self, calendar: str, made: Sequence[tuple[str, Draft]], ref: str) -> None:
+    def _put(
+        self, calendar: str, plans: dict[str, tuple[Draft, ...]], mails: str
+    ) -> Iterator[tuple[str, str | ConnectorError]]:
+        """Write new units; the ref of each, or why there is none. A unit of one item is named by
+        that item, others by their key; the main item comes last."""
+        wires: list[Wire] = []
+        for key, drafts in plans.items():
+            marks = {units.KEY: key} | ({units.UNIT: key} if len(drafts) > 1 else {})
+            wires += [_new(draft, marks) for draft in reversed(drafts)]
+        answers = iter(self._insert(calendar, wires, mails))
+        for key, drafts in plans.items():
+            own = [next(answers) for _draft in drafts]
+            try:
+                ids = [item_id(_sure(answer)) for answer in reversed(own)]
+                self._except(list(zip(ids, drafts, strict=True)))
+            except ConnectorError as error:
+                yield key, error
+            else:
+                yield key, key if len(drafts) > 1 else ids[0]
+
+    def _except(self, made: Sequence[tuple[str, Draft]]) -> None:
         """Remove and change occurrences of series that were made just now.
 
         Nobody else knows them yet, so their versions need not be minded.
@@ -196,7 +227,7 @@ class Writer:
             for override in draft.overrides:
                 fields = self._difference(target, override, None)
                 changes.append(_change(_occurrence(target, override.key), fields))
-        self._remove_occurrences(gone)
+        self._delete(gone)
         for batch in batches(changes, BATCH):
             for answer in self._update(batch, "AlwaysOverwrite"):
                 _sure(answer)
@@ -236,32 +267,38 @@ class Writer:
         raise _restless(copy.ref)
 
     def _in_place(self, group: Group, wanted: Sequence[Draft]) -> bool:
-        """True if no series loses exceptions, and no removed occurrence has to come back."""
+        """True if no series loses exceptions, no removed occurrence has to come back, and no
+        rule that takes several items changes."""
         drafts = {draft.part: draft for draft in wanted}
-        for item in group.items:
-            draft = drafts.get(_part(group, item))
-            if draft is None or draft.pattern is None or item.held.shown.pattern is None:
+        items = {_part(group, item): item for item in group.items}
+        many = len(items) > 1 or len(drafts) > 1
+        for part in items.keys() | drafts.keys():
+            item, draft = items.get(part), drafts.get(part)
+            if item is None or draft is None:
+                shape = item.held.shown.pattern if item else draft and draft.pattern
+                if shape is not None or part == units.MAIN:
+                    return False
                 continue
-            event = item.held.event
             same = _same_shape(item.held, draft)
-            if not same and event.overrides:
+            if many and not (same and _same_rule(item, draft)):
                 return False
-            gone = {each.key for each in event.overrides if each.cancelled}
-            if same and gone - set(draft.deletions):
+            if draft.pattern is None or item.held.shown.pattern is None:
+                continue
+            gone = {each.key for each in item.held.shown.event.overrides}
+            if gone - set(draft.deletions) if same else item.held.event.overrides:
                 return False
         return True
 
     def _change(self, calendar: str, group: Group, wanted: Sequence[Draft], mails: str) -> None:
         """From what stands there to what is wanted: what is new first, what goes last."""
+        fresh = {draft.part for draft in wanted} - {_part(group, item) for item in group.items}
+        if fresh:
+            group = self._announce(group)
         items = {_part(group, item): item for item in group.items}
-        fresh = [draft for draft in wanted if draft.part not in items]
-        made = [
-            item_id(_sure(answer))
-            for answer in self._insert(
-                calendar, [_new(draft, {units.UNIT: group.ref}) for draft in fresh]
-            )
-        ]
-        self._except(calendar, list(zip(made, fresh, strict=True)), group.ref)
+        marks = {units.UNIT: group.ref} | ({units.KEY: group.origin} if group.origin else {})
+        new = [_new(draft, marks) for draft in wanted if draft.part in fresh]
+        for answer in self._insert(calendar, new):
+            _sure(answer)
         for draft in wanted:
             if draft.part in items:
                 self._change_item(items[draft.part], draft, mails)
@@ -276,9 +313,7 @@ class Writer:
         same = _same_shape(held, draft)
         if not same:
             updates |= {name: draft.fields[name] for name in _TIMES}
-        if item.mark is not None and item.mark != draft.mark:
-            updates |= _property(units.MARK, draft.mark.write())
-        if item.mark is None and not same:
+        if _marked_anew(item, draft, same):
             updates |= _property(units.MARK, draft.mark.write())
         if updates:
             key = {"ItemId": {"@Id": item.id, "@ChangeKey": version}}
@@ -306,7 +341,7 @@ class Writer:
             for override in [dialect.decode_override(answer, shown, draft.mark.zoning)]
         }
         missing = [key for key in draft.deletions if key not in removed]
-        self._remove_occurrences([_occurrence(target, key) for key in missing])
+        self._delete([_occurrence(target, key) for key in missing])
         if missing:
             target = replace(target, version=version_of(_sure(self._reader.items([id_])[id_])))
         asked = {override.key for override in draft.overrides}
@@ -345,16 +380,31 @@ class Writer:
         return dialect.encode(details, when, zoning)
 
     def _rebuild(self, calendar: str, group: Group, event: Event, mails: str) -> None:
-        """Make the unit anew beside itself, then let the old one go."""
-        generation = group.main.generation + 1
+        """Make the unit anew beside itself, then let the old one go, its main item first."""
+        if group.main.held.shown.pattern is None:
+            group = self._announce(group)
         self._remove([item.id for item in group.leftovers])
-        drafts = self._drafts(event, generation, group.ref)
-        marks: dict[str, str] = {units.UNIT: group.ref}
-        first = marks | ({units.KEY: group.origin} if group.origin else {})
-        wires = [_new(draft, marks if number else first) for number, draft in enumerate(drafts)]
+        drafts = self._drafts(event, group.main.generation + 1, _uid(group))
+        marks = {units.UNIT: group.ref} | ({units.KEY: group.origin} if group.origin else {})
+        wires = [_new(draft, marks) for draft in drafts]
         ids = [item_id(_sure(answer)) for answer in self._insert(calendar, wires, mails)]
-        self._except(calendar, list(zip(ids, drafts, strict=True)), group.ref)
+        self._except(list(zip(ids, drafts, strict=True)))
         self._remove([item.id for item in group.items])
+
+    def _announce(self, group: Group) -> Group:
+        """Note on the only item of a unit that there will be others: readers who come upon it
+        look for these only then."""
+        main = group.main
+        if several(main.wire):
+            return group
+        at = self._reader.now()
+        zoning = dialect.written_in(main.held.event.when, self._reader.zone)
+        mark = main.mark or Mark(generation=0, zoning=zoning, at=at)
+        note = _property(units.MARK, replace(mark, items=2).write())
+        address = {"ItemId": {"@Id": main.id, "@ChangeKey": main.version}}
+        answer = _guarded(self._update([_change(address, note)], "NeverOverwrite")[0])
+        noted = replace(main, wire={**main.wire, "ItemId": answer["ItemId"]})
+        return replace(group, items=(noted, *group.items[1:]))
 
     # -- looking -------------------------------------------------------------------------------
 
@@ -401,7 +451,7 @@ class Writer:
             if shown.pattern is None or item.mark is None:
                 continue
             target = _Target(item.id, item.version, shown, item.mark.zoning)
-            superfluous = {*alone, *units.planned_deletions(item.held, self._reader.now())}
+            superfluous = {*alone, *units.planned_deletions(item.held)}
             gone = {each.key for each in shown.event.overrides if each.cancelled}
             found += [
                 _occurrence(target, key)
@@ -443,9 +493,6 @@ class Writer:
     def _remove(self, ids: Iterable[str]) -> None:
         self._delete([{"ItemId": {"@Id": id_}} for id_ in ids])
 
-    def _remove_occurrences(self, occurrences: Sequence[Wire]) -> None:
-        self._delete(occurrences)
-
     def _delete(self, addresses: Sequence[Wire]) -> None:
         """Absent already = done."""
         for batch in batches(addresses, BATCH):
@@ -463,6 +510,12 @@ class Writer:
                     raise answer
 
 
+def _uid(group: Group) -> str:
+    """What the marks of the unit's items call it."""
+    mark = group.main.mark
+    return mark.origin.uid if mark and mark.origin else group.ref
+
+
 def _part(group: Group, item: Item) -> str:
     return units.MAIN if item is group.main else item.part
 
@@ -475,6 +528,22 @@ def _same_shape(held: Held, draft: Draft) -> bool:
     if shown.pattern is None or draft.pattern is None:
         return True
     return alike(shown.pattern, draft.pattern) and shown.bounds == draft.bounds
+
+
+def _same_rule(item: Item, draft: Draft) -> bool:
+    """True if both stand for the same rule, or a person's own series goes on as it is."""
+    old, new = item.mark.origin if item.mark else None, draft.mark.origin
+    if old is None or new is None:
+        return item.mark is None
+    return (old.rule, old.first, old.rdates) == (new.rule, new.first, new.rdates)
+
+
+def _marked_anew(item: Item, draft: Draft, same: bool) -> bool:
+    """True if the item's mark has to be written: a person's own item gets one only where it has
+    others beside it, or another pattern."""
+    if item.mark is None:
+        return draft.mark.items > 1 or not same
+    return replace(item.mark, at=draft.mark.at) != draft.mark
 
 
 def _new(draft: Draft, properties: dict[str, str]) -> Wire:

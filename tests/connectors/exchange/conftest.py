@@ -1,0 +1,168 @@
+"""exchangelib's transport against the sandbox, over sockets."""
+
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from time import monotonic
+from typing import Any
+
+import pytest
+
+from connectors.contract import Context, Copy
+from connectors.exchange import PLUGIN
+from connectors.exchange.settings import Settings
+from connectors.pacing import FreePacer
+from connectors.sandbox.clock import Clock
+from connectors.sandbox.exchange import ExchangeSandbox, ExchangeSwitches
+from connectors.sandbox.faults import Fault
+from mappings import recurrence
+from mappings.model import Event
+
+ALICE, SERVICE = "alice@office.example", "service@office.example"
+WRITES = "op=(CreateItem|UpdateItem|DeleteItem)$"
+SINCE, UNTIL = datetime(2026, 2, 1, tzinfo=UTC), datetime(2028, 1, 15, tzinfo=UTC)
+
+
+class NoTokens:
+    """Nothing is stored: the login stands in the config."""
+
+    def load(self, connector: str, account: str) -> None:
+        return None
+
+    def save(self, connector: str, account: str, token: Any) -> None:
+        raise AssertionError("nobody consents at Exchange")
+
+    def drop(self, connector: str, account: str) -> None:
+        return None
+
+    def lock(self, connector: str, account: str) -> Any:
+        return nullcontext()
+
+
+@dataclass
+class Exchange:
+    """The sandbox with Alice's mailbox, and providers that talk to it."""
+
+    sandbox: ExchangeSandbox
+    slept: list[float] = field(default_factory=list)
+    logged: list[str] = field(default_factory=list)
+    providers: list[Any] = field(default_factory=list)
+
+    def context(self) -> Context:
+        return Context(
+            now=self.sandbox.clock.now,
+            sleep=self.slept.append,
+            random=lambda: 0.0,
+            tokens=NoTokens(),
+            pacer=lambda _name, _capabilities: FreePacer(),
+            log=lambda message, **facts: self.logged.append(f"{message} {facts}"),
+        )
+
+    def provider(self, **settings: Any) -> Any:
+        known = {
+            "endpoint": self.sandbox.ews_url,
+            "auth": "basic",
+            "username": ALICE,
+            "password": "secret",
+            "zone": "Europe/Berlin",
+        }
+        wanted = {name: value for name, value in (known | settings).items() if value is not None}
+        made = PLUGIN.open("exchange", Settings.model_validate(wanted), self.context())
+        self.providers.append(made)
+        return made
+
+    def connect(self, account: str = ALICE, **settings: Any) -> Any:
+        """As after a restart: nothing is remembered."""
+        return self.provider(**settings).connect(account)
+
+    def calendar(self, name: str = "Bridged") -> str:
+        return self.sandbox.add_calendar(ALICE, name)
+
+    def act(self, action: str, *values: Any, **options: Any) -> Any:
+        return self.sandbox.edit(ALICE, action, *values, **options)
+
+    def items(self, calendar: str) -> list[dict[str, Any]]:
+        """What is stored in the calendar."""
+        found: list[dict[str, Any]] = self.act("events", calendar)
+        return found
+
+    def shown(self, calendar: str) -> list[tuple[str, str, str]]:
+        """What takes place there, as Outlook shows it."""
+        return sorted(
+            (each.start.isoformat(), each.end.isoformat(), each.subject)
+            for each in self.sandbox.occurrences(ALICE, SINCE, UNTIL, folder=calendar)
+        )
+
+    def calls(self, since: int = 0) -> list[str]:
+        return [entry.operation for entry in self.sandbox.calls(since=since)]
+
+    def mark(self) -> int:
+        return len(self.sandbox.calls())
+
+    def break_write(self, number: int, how: str) -> None:
+        """The write of that number from now on (0 = the next) meets a fault."""
+        self.sandbox.faults.add(Fault(WRITES, how, skip=number))
+
+    def mend(self) -> None:
+        self.sandbox.faults.clear()
+
+    def close(self) -> None:
+        for provider in self.providers:
+            provider.close()
+        self.sandbox.stop()
+
+
+def expected(event: Event) -> list[tuple[str, str, str]]:
+    """The same as `Exchange.shown`, by our own expansion; timed events only."""
+    found = []
+    for each in recurrence.expand(event, SINCE, UNTIL):
+        assert isinstance(each.start, datetime)
+        assert isinstance(each.end, datetime)
+        found.append((each.start.isoformat(), each.end.isoformat(), each.details.title))
+    return sorted(found)
+
+
+def listed(connector: Any, calendar: str, cursor: str | None = None) -> tuple[list[Any], str]:
+    """A listing's changes and the next cursor."""
+    pages = list(connector.changes(calendar, cursor))
+    return [change for page in pages for change in page.changes], pages[-1].cursor
+
+
+def copies(changes: list[Any]) -> dict[str, Copy]:
+    return {change.ref: change.copy for change in changes}
+
+
+def _open(**options: Any) -> Exchange:
+    start = datetime(2026, 2, 1, tzinfo=UTC).timestamp() - monotonic()
+    clock = Clock(lambda: start + monotonic())
+    switches = options.pop("switches", None) or ExchangeSwitches()
+    sandbox = ExchangeSandbox(clock=clock, limits=False, switches=switches, **options)
+    sandbox.start()
+    sandbox.add_mailbox(ALICE, zone="Europe/Berlin")
+    sandbox.add_mailbox(SERVICE, zone="Europe/Berlin")
+    return Exchange(sandbox)
+
+
+@pytest.fixture
+def exchange() -> Iterator[Exchange]:
+    opened = _open()
+    yield opened
+    assert opened.sandbox.mails == [], "nobody is mailed unless a test expects it"
+    opened.close()
+
+
+@pytest.fixture
+def open_exchange() -> Iterator[Callable[..., Exchange]]:
+    opened: list[Exchange] = []
+
+    def opener(**options: Any) -> Exchange:
+        opened.append(_open(**options))
+        return opened[-1]
+
+    yield opener
+    for each in opened:
+        each.close()
+
+
+DAY = timedelta(days=1)
