@@ -25,6 +25,7 @@ from exchangelib import (
     OAuth2Credentials,
     Version,
 )
+from exchangelib.errors import UnauthorizedError
 from exchangelib.protocol import Protocol
 from exchangelib.services.common import EWSAccountService
 from exchangelib.version import (
@@ -126,6 +127,11 @@ class Organization:
             identity=Identity(primary_smtp_address=account),
             version=protocol.config.version,
         )
+
+    @property
+    def uses_tokens(self) -> bool:
+        """True if the login is a token, which runs out."""
+        return self._settings.auth == "oauth2"
 
     def close(self) -> None:
         """Close all connections."""
@@ -300,8 +306,10 @@ class Client:
             service = _service(operation)(account=self._opened())
             try:
                 messages = service.answered(message(operation, content))
-            except TokenExpiredError:
-                # The library has dropped the token; nothing was sent with it.
+            except (TokenExpiredError, UnauthorizedError):
+                if not self._organization.uses_tokens:
+                    raise
+                # Nothing was done; the library has dropped the token and gets another one.
                 messages = service.answered(message(operation, content))
             answers = [_answer(operation, each) for each in messages]
             if not answers:

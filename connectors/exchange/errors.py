@@ -172,8 +172,6 @@ def of_fault(error: Exception, operation: str, *, writing: bool) -> ConnectorErr
         )
     if isinstance(error, ews.ErrorTimeoutExpired):
         return _of_silence(error, operation, facts, writing=writing)
-    if isinstance(error, (ews.TransportError, ews.ErrorInvalidServerVersion)):
-        return _of_garbage(error, operation, facts, writing=writing)
     if isinstance(error, ews.ResponseMessageError):
         return of_code(type(error).__name__, str(error), operation)
     return _of_garbage(error, operation, facts, writing=writing)
