@@ -9,6 +9,7 @@ import pytest
 from connectors.sandbox.worlds.calendar_past import timed
 from connectors.sandbox.worlds.live_edits import Office, live_edits
 from connectors.sandbox.worlds.office import monday_of
+from connectors.sandbox.worlds.witnesses import GoogleWitness
 
 ALICE = "alice@office.example"
 HOUR = {"listen": "127.0.0.1:0", "poll": "1h"}
@@ -18,7 +19,7 @@ SECOND = {"listen": "127.0.0.1:0", "poll": "1s"}
 def story(desk: Any) -> list[Any]:
     """Create, move, rename, cancel an occurrence, change a rule, delete."""
     alice = desk.alice.user
-    office = Office("alice/google", "", desk.feishu, alice, desk.google, ALICE)
+    office = Office("alice", "", desk.feishu, alice, [GoogleWitness(desk.google, ALICE)])
     return list(live_edits([office], monday_of(desk.feishu.clock)))
 
 
@@ -31,7 +32,7 @@ def happen(desk: Any, arrived: Callable[[Any], Any]) -> None:
 
 
 def waited_for(desk: Any) -> Callable[[Any], Any]:
-    return lambda edit: desk.until(edit.arrived)
+    return lambda edit: desk.until(edit.arrivals["Google"])
 
 
 @pytest.fixture
@@ -82,9 +83,9 @@ def test_edits_whose_pushes_are_lost_are_found_by_asking(prompt: Any) -> None:
         for edit in steps:
             edit.act()
         for edit in steps[2:]:
-            assert prompt.until(edit.arrived), edit.what
+            assert prompt.until(edit.arrivals["Google"]), edit.what
         last.act()
-        assert prompt.until(last.arrived)
+        assert prompt.until(last.arrivals["Google"])
     assert prompt.feishu.delivery.attempts == []
     assert prompt.titles() == prompt.source_titles()
 
