@@ -77,9 +77,9 @@ def test_fifty_kills_leave_no_double_and_lose_nothing(
     for _round in range(KILLS):
         for _edit in range(dice.randrange(2, 6)):
             hand.edit()
-        moment = calls(desk) + dice.randrange(1, 25)
+        moment = calls(desk) + dice.randrange(1, 16)
         process = spawn(command, "--config", str(desk.path))
-        deadline = time.monotonic() + 2
+        deadline = time.monotonic() + 1.5
         while process.is_alive() and calls(desk) < moment and time.monotonic() < deadline:
             time.sleep(0.002)
         time.sleep(dice.random() * 0.02)
