@@ -7,6 +7,7 @@ server. Pacing and retrying are ours.
 
 import logging
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from threading import Lock
@@ -115,6 +116,7 @@ class Organization:
         self._connections = connections
         self._protocol: Any = None
         self._lock = Lock()
+        self.streams: set[_Streaming] = set()
 
     def mailbox(self, account: str) -> _Mailbox:
         """An account's mailbox. No network, unless the endpoint has to be found first."""
@@ -135,6 +137,8 @@ class Organization:
 
     def close(self) -> None:
         """Close all connections."""
+        for stream in tuple(self.streams):
+            stream.end()
         with self._lock:
             if self._protocol is not None:
                 self._protocol.close()
@@ -219,10 +223,17 @@ class _Streaming(_Service):
             response = self._get_response(payload, self._version_hint.api_version)
             response.raw.decode_content = True
             for document in DocumentYielder(response.iter_content(chunk_size=1)):
-                body = to_xml([document]).find("{*}Body")
+                body = to_xml(document).find("{*}Body")
                 yield list(self._get_soap_messages(body=body))
         finally:
             self.stop_streaming()
+
+    def end(self) -> None:
+        """Wake up whoever waits for the next piece, from another thread."""
+        response = self._streaming_response
+        if response is not None:
+            with suppress(AttributeError, OSError, RuntimeError, ValueError):
+                response.raw.shutdown()
 
 
 @cache
@@ -286,6 +297,7 @@ class Client:
             account=self._opened(), timeout=self._stream_timeout
         )
         assert isinstance(service, _Streaming)
+        self._organization.streams.add(service)
         try:
             for messages in service.pieces(message("GetStreamingEvents", content)):
                 yield from (_answer("GetStreamingEvents", each) for each in messages)
@@ -293,6 +305,8 @@ class Client:
             raise
         except Exception as error:
             raise of_fault(error, "GetStreamingEvents", writing=False) from error
+        finally:
+            self._organization.streams.discard(service)
 
     def _opened(self) -> _Mailbox:
         if self._mailbox is None:
