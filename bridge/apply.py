@@ -119,6 +119,7 @@ class Applier:
         self._log = log
         self._progress = progress
         self._faults_in_a_row = 0
+        self._fault_counted = False
         self._abort: Exception | None = None
         self.counts = Counts()
 
@@ -303,16 +304,14 @@ class Applier:
 
     def _collect(self, running: _Running) -> None:
         finished, _pending = wait(running, return_when=FIRST_COMPLETED)
-        results = [
-            pair
-            for future in finished
-            for pair in zip(future.result(), running.pop(future), strict=True)
-        ]
+        lots = [(future.result(), running.pop(future)) for future in finished]
         with self._store.begin() as tx:
             self._fence(tx)
-            for result, intents in results:
-                self._store_result(tx, result, intents)
-        self._progress(len(results))
+            for results, intents in lots:
+                self._fault_counted = False
+                for result, its_intents in zip(results, intents, strict=True):
+                    self._store_result(tx, result, its_intents)
+        self._progress(sum(len(results) for results, _intents in lots))
 
     def _store_result(self, tx: Tx, result: _Result, intents: Sequence[Intent]) -> None:
         tx.journal([self._entry(result, action, answer) for action, answer in result.done])
@@ -343,7 +342,10 @@ class Applier:
         if error is self._abort:
             return True
         if isinstance(error, (RetryableError, OutcomeUnknownError)):
-            self._faults_in_a_row += 1
+            if not self._fault_counted:
+                # Whatever one call was for, it is one fault.
+                self._fault_counted = True
+                self._faults_in_a_row += 1
             return self._faults_in_a_row >= BREAKER
         return False
 
