@@ -82,6 +82,13 @@ class ExchangeConnector:
         self._recall.written(changed)
         return changed
 
+    def extend(self, calendar: str, copy: Copy) -> Copy:
+        """Continue a series that Exchange cannot say and that therefore is written some years
+        ahead only. Nothing else is changed; no write where nothing is missing."""
+        extended = self._writer.extend(calendar, copy)
+        self._recall.written(extended)
+        return extended
+
     def delete(self, calendar: str, copy: Copy) -> None:
         """Move the unit with all its items to the Deleted Items. Absent already = done."""
         self._writer.delete(calendar, copy)

@@ -41,6 +41,8 @@ BATCH = 20
 """Items in one write request."""
 _TRIES = 4
 _STALE = timedelta(minutes=15)
+_WHOLE = "MAIN"
+"""The name of the one item that stands for a whole rule."""
 _TIMES = ("Start", "End", "IsAllDayEvent", "Recurrence", "StartTimeZone", "EndTimeZone")
 
 
@@ -96,6 +98,17 @@ class Writer:
             self._change(calendar, group, wanted, mails)
         else:
             self._rebuild(calendar, group, event, mails)
+        return self._now(calendar, copy.ref)
+
+    def extend(self, calendar: str, copy: Copy) -> Copy:
+        """Write the further items of a series that is written a few years ahead only."""
+        self._reader.require(calendar)
+        group = self._expected(calendar, copy)
+        if all(_name(item.mark) == _WHOLE for item in group.items):
+            return copy
+        wanted = self._drafts(copy.event, group.main.generation, _uid(group))
+        if self._in_place(group, wanted):
+            self._change(calendar, group, wanted, "SendToNone")
         return self._now(calendar, copy.ref)
 
     def delete(self, calendar: str, copy: Copy) -> None:
@@ -269,14 +282,15 @@ class Writer:
     def _in_place(self, group: Group, wanted: Sequence[Draft]) -> bool:
         """True if no series loses exceptions, no removed occurrence has to come back, and no
         rule that takes several items changes."""
-        drafts = {draft.part: draft for draft in wanted}
-        items = {_part(group, item): item for item in group.items}
+        drafts = {_name(draft.mark): draft for draft in wanted}
+        items = {_name(item.mark): item for item in group.items}
         many = len(items) > 1 or len(drafts) > 1
         for part in items.keys() | drafts.keys():
             item, draft = items.get(part), drafts.get(part)
             if item is None or draft is None:
                 shape = item.held.shown.pattern if item else draft and draft.pattern
-                if shape is not None or part == units.MAIN:
+                goes = item is group.main and not _before(item, wanted)
+                if shape is not None or goes:
                     return False
                 continue
             same = _same_shape(item.held, draft)
@@ -291,19 +305,21 @@ class Writer:
 
     def _change(self, calendar: str, group: Group, wanted: Sequence[Draft], mails: str) -> None:
         """From what stands there to what is wanted: what is new first, what goes last."""
-        fresh = {draft.part for draft in wanted} - {_part(group, item) for item in group.items}
+        fresh = {_name(draft.mark) for draft in wanted} - {_name(item.mark) for item in group.items}
         if fresh:
             group = self._announce(group)
-        items = {_part(group, item): item for item in group.items}
         marks = {units.UNIT: group.ref} | ({units.KEY: group.origin} if group.origin else {})
-        new = [_new(draft, marks) for draft in wanted if draft.part in fresh]
+        drafts = {_name(draft.mark): draft for draft in wanted}
+        new = [_new(_beside(draft), marks) for name, draft in drafts.items() if name in fresh]
         for answer in self._insert(calendar, new):
             _sure(answer)
-        for draft in wanted:
-            if draft.part in items:
-                self._change_item(items[draft.part], draft, mails)
-        kept = {draft.part for draft in wanted}
-        self._remove([item.id for part, item in items.items() if part not in kept])
+        for item in group.items:
+            draft = drafts.get(_name(item.mark))
+            if draft is not None:
+                main = item is group.main
+                self._change_item(item, draft if main else _beside(draft), mails)
+        gone = [item for item in group.items if _name(item.mark) not in drafts]
+        self._remove([item.id for item in gone if not _before(item, wanted)])
 
     def _change_item(self, item: Item, draft: Draft, mails: str) -> None:
         version = item.version
@@ -516,8 +532,23 @@ def _uid(group: Group) -> str:
     return mark.origin.uid if mark and mark.origin else group.ref
 
 
-def _part(group: Group, item: Item) -> str:
-    return units.MAIN if item is group.main else item.part
+def _name(mark: Mark | None) -> str:
+    """What the plan calls an item; a unit of one item needs no name."""
+    return mark.origin.part if mark and mark.origin else _WHOLE
+
+
+def _beside(draft: Draft) -> Draft:
+    """A further item of a unit that has its main one."""
+    return replace(draft, mark=replace(draft.mark, main=False))
+
+
+def _before(item: Item, wanted: Sequence[Draft]) -> bool:
+    """True for a single event that lies before all that is planned: a window that has moved on
+    leaves the past alone."""
+    origins = [draft.mark.origin for draft in wanted]
+    firsts = [origin.occurrence or origin.first.key for origin in origins if origin]
+    own = item.mark.origin.occurrence if item.mark and item.mark.origin else None
+    return own is not None and bool(firsts) and own < min(firsts)
 
 
 def _same_shape(held: Held, draft: Draft) -> bool:
@@ -543,7 +574,7 @@ def _marked_anew(item: Item, draft: Draft, same: bool) -> bool:
     others beside it, or another pattern."""
     if item.mark is None:
         return draft.mark.items > 1 or not same
-    return replace(item.mark, at=draft.mark.at) != draft.mark
+    return replace(item.mark, at=draft.mark.at) != replace(draft.mark, main=item.mark.main)
 
 
 def _new(draft: Draft, properties: dict[str, str]) -> Wire:

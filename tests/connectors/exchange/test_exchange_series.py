@@ -218,3 +218,27 @@ def test_a_series_of_a_person_keeps_its_name_when_it_has_to_be_made_anew(shared:
     assert (changed.ref, changed.origin) == (ref, None)
     assert shared.shown(calendar) == expected(later)
     assert shared.connect().fetch(calendar, ref).event == later
+
+
+def test_a_window_of_single_events_moves_on_and_leaves_the_past_alone(
+    open_exchange: Any,
+) -> None:
+    exchange = open_exchange()
+    calendar = exchange.calendar()
+    connector = exchange.connect()
+    made = connector.create(calendar, RULES["friday-the-13th"], KEY)
+    stored = {item["start"] for item in exchange.items(calendar)}
+    assert stored
+    exchange.sandbox.clock.advance(400 * 86400)
+    assert exchange.connect().fetch(calendar, made.ref) == made
+    mark = exchange.mark()
+    later = exchange.connect().extend(calendar, made)
+    assert later.event == made.event
+    assert {item["start"] for item in exchange.items(calendar)} > stored
+    assert max(item["start"] for item in exchange.items(calendar)) > "2028-09"
+    assert len(exchange.calls(mark)) < 12
+    mark = exchange.mark()
+    exchange.connect().extend(calendar, later)
+    assert not {"CreateItem", "UpdateItem", "DeleteItem"} & set(exchange.calls(mark))
+    renamed = connector.update(calendar, later, edited(later.event, title="Renamed"))
+    assert renamed.event.details.title == "Renamed"
