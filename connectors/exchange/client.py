@@ -26,7 +26,7 @@ from exchangelib import (
     OAuth2Credentials,
     Version,
 )
-from exchangelib.errors import UnauthorizedError
+from exchangelib.errors import MalformedResponseError, UnauthorizedError
 from exchangelib.protocol import Protocol
 from exchangelib.services.common import EWSAccountService
 from exchangelib.version import (
@@ -208,6 +208,13 @@ class _Service(EWSAccountService):  # type: ignore[misc]
 
     def answered(self, payload: Any) -> list[Any]:
         return list(self._get_response_xml(payload=payload))
+
+    @classmethod
+    def _get_soap_parts(cls, response: Any) -> Any:
+        # The library's parser mends half a document, which would pass for a short listing.
+        if not response.content.rstrip().endswith(b"Envelope>"):
+            raise MalformedResponseError("the answer was cut off")
+        return super()._get_soap_parts(response)
 
 
 class _Streaming(_Service):
