@@ -16,7 +16,7 @@ from mappings import recurrence
 from mappings.errors import UnmappableError
 from mappings.exchange import Shown, Wire, Zoning
 from mappings.exchange_recurrence import alike
-from mappings.members import clock_of
+from mappings.members import clock_of, is_member
 from mappings.model import Details, Event, Key, Override, Rule, When
 from mappings.patterns import (
     EWS,
@@ -186,6 +186,25 @@ def _draft(
         deletions=item.deletions,
         overrides=item.overrides,
     )
+
+
+def standing(event: Event, mark: Mark, *, mailbox: str, now: datetime) -> Draft | None:
+    """What a single event that stands for an occurrence is to be, although the window of the
+    plan has moved past it; None if it is none of that kind, or no longer takes place."""
+    origin = mark.origin
+    if origin is None or origin.occurrence is None:
+        return None
+    key = origin.occurrence
+    override = event.overrides_by_key.get(key)
+    if not is_member(event, key) if override is None else override.cancelled:
+        return None
+    item = Single(
+        key=origin.part,
+        occurrence=key,
+        when=(override and override.when) or recurrence.when_of(event, key),
+        details=(override and override.details) or event.details,
+    )
+    return _draft(event, item, mailbox, now, mark.generation, origin.uid)
 
 
 def part_of(mark: Mark | None) -> str:

@@ -1,5 +1,6 @@
 """Reading units: an item is asked for by id, the further items of a unit by its name."""
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -23,6 +24,8 @@ BATCH = 50
 """Items in one GetItem. More would hold up the server's other work ("EWS throttling")."""
 _CONDITIONS = 50
 _PAGE = 250
+_KEY = re.compile("[0-9a-f]{32,64}")
+"""The ref of a unit that was made as several items: its create key, which is no item's id."""
 
 
 def item_id(wire: Mapping[str, Any]) -> str:
@@ -146,9 +149,9 @@ class Reader:
         self.zone = zone
         self.now = now
 
-    def require(self, calendar: str, *, again: bool = False) -> None:
-        """Raise `FatalError` if the calendar itself is gone; asked once, or `again`."""
-        if not again and self._recall.calendars.get(calendar):
+    def require(self, calendar: str) -> None:
+        """Raise `FatalError` if there is no such calendar; asked once."""
+        if self._recall.calendars.get(calendar):
             return
         content = {
             "FolderShape": {"BaseShape": "IdOnly"},
@@ -227,11 +230,11 @@ class Reader:
     ) -> tuple[dict[str, list[Wire]], dict[str, Answer]]:
         """All items of these units, by ref, and the changed occurrences of all, by id."""
         found: dict[str, list[Wire]] = {ref: [] for ref in refs}
-        for ref, answer in self.items(refs).items():
+        ids = [ref for ref in refs if not _KEY.fullmatch(ref)]
+        for ref, answer in self.items(ids).items():
             if not _absent(answer):
                 found[ref].append(_raised(answer))
-        if not all(found.values()):
-            self.require(calendar, again=True)
+        # The search also tells an absent item from one whose calendar is gone.
         named = [ref for ref, wires in found.items() if not wires or _may_have_more(wires[0])]
         further: dict[str, str] = {}
         for wire in self.marked(calendar, units.UNIT, named):

@@ -92,7 +92,7 @@ class Writer:
             return self._update_single(calendar, copy, event)
         group = self._expected(calendar, copy)
         now = self._reader.copy(group)
-        wanted = self._drafts(event, group.main.generation, _uid(group))
+        wanted = self._wanted(group, event)
         mails = _mails(now.event.details.attendees, event.details.attendees)
         if self._in_place(group, wanted):
             self._change(calendar, group, wanted, mails)
@@ -106,7 +106,7 @@ class Writer:
         group = self._expected(calendar, copy)
         if all(_name(item.mark) == _WHOLE for item in group.items):
             return copy
-        wanted = self._drafts(copy.event, group.main.generation, _uid(group))
+        wanted = self._wanted(group, copy.event)
         if self._in_place(group, wanted):
             self._change(calendar, group, wanted, "SendToNone")
         return self._now(calendar, copy.ref)
@@ -279,6 +279,21 @@ class Writer:
             return self._now(calendar, copy.ref)
         raise _restless(copy.ref)
 
+    def _wanted(self, group: Group, event: Event) -> tuple[Draft, ...]:
+        """The plan, and the single events before it: a window that has moved on leaves the past
+        alone."""
+        planned = self._drafts(event, group.main.generation, _uid(group))
+        origins = [draft.mark.origin for draft in planned]
+        first = min((o.occurrence or o.first.key for o in origins if o), default="")
+        known = {_name(draft.mark) for draft in planned}
+        past = [
+            units.standing(event, item.mark, mailbox=self._reader.zone, now=self._reader.now())
+            for item in group.items
+            if item.mark and item.mark.origin and _name(item.mark) not in known
+            if (item.mark.origin.occurrence or first) < first
+        ]
+        return (*planned, *(draft for draft in past if draft is not None))
+
     def _in_place(self, group: Group, wanted: Sequence[Draft]) -> bool:
         """True if no series loses exceptions, no removed occurrence has to come back, and no
         rule that takes several items changes."""
@@ -289,8 +304,7 @@ class Writer:
             item, draft = items.get(part), drafts.get(part)
             if item is None or draft is None:
                 shape = item.held.shown.pattern if item else draft and draft.pattern
-                goes = item is group.main and not _before(item, wanted)
-                if shape is not None or goes:
+                if shape is not None or item is group.main:
                     return False
                 continue
             same = _same_shape(item.held, draft)
@@ -319,7 +333,7 @@ class Writer:
                 main = item is group.main
                 self._change_item(item, draft if main else _beside(draft), mails)
         gone = [item for item in group.items if _name(item.mark) not in drafts]
-        self._remove([item.id for item in gone if not _before(item, wanted)])
+        self._remove([item.id for item in gone])
 
     def _change_item(self, item: Item, draft: Draft, mails: str) -> None:
         version = item.version
@@ -542,15 +556,6 @@ def _beside(draft: Draft) -> Draft:
     return replace(draft, mark=replace(draft.mark, main=False))
 
 
-def _before(item: Item, wanted: Sequence[Draft]) -> bool:
-    """True for a single event that lies before all that is planned: a window that has moved on
-    leaves the past alone."""
-    origins = [draft.mark.origin for draft in wanted]
-    firsts = [origin.occurrence or origin.first.key for origin in origins if origin]
-    own = item.mark.origin.occurrence if item.mark and item.mark.origin else None
-    return own is not None and bool(firsts) and own < min(firsts)
-
-
 def _same_shape(held: Held, draft: Draft) -> bool:
     """True if time and pattern stay."""
     shown = held.shown
@@ -574,7 +579,10 @@ def _marked_anew(item: Item, draft: Draft, same: bool) -> bool:
     others beside it, or another pattern."""
     if item.mark is None:
         return draft.mark.items > 1 or not same
-    return replace(item.mark, at=draft.mark.at) != replace(draft.mark, main=item.mark.main)
+    new = replace(draft.mark, main=item.mark.main, at=item.mark.at)
+    if item.mark.items > 1 and (new.items > 1 or not new.main):
+        new = replace(new, items=item.mark.items)  # how many others there are is found anyway
+    return item.mark != new
 
 
 def _new(draft: Draft, properties: dict[str, str]) -> Wire:
