@@ -308,12 +308,8 @@ class Mailbox(Desk):
         return {item["id"]: item for item in self.outlook("events")}
 
     def mains(self) -> list[Any]:
-        """Of every unit the item that it began with, and whatever belongs to no unit."""
-        return [
-            item
-            for item in self.outlook("events")
-            if "calbridge-key" in item["extended"] or "calbridge-unit" not in item["extended"]
-        ]
+        """Of every unit the item that says it is its main one, and whatever belongs to no unit."""
+        return [item for item in self.outlook("events") if _is_main(item["extended"])]
 
     def titles(self) -> list[str]:
         """The titles of all units at Exchange, sorted; a double shows twice."""
@@ -412,6 +408,11 @@ def spawn() -> Callable[..., BaseProcess]:
         return process
 
     return start
+
+
+def _is_main(extended: dict[str, list[str]]) -> bool:
+    mark = extended.get("calbridge-mark")
+    return mark is None or json.loads(mark[0])["m"] == 1
 
 
 def as_json(text: str) -> Any:
