@@ -7,11 +7,11 @@ from connectors.capabilities import Capabilities, RateBudget
 from connectors.contract import Context, Finding, Hint, Identity
 from connectors.exchange.client import Client, Organization
 from connectors.exchange.connector import ExchangeConnector
+from connectors.exchange.edits import BATCH
 from connectors.exchange.examine import examine
 from connectors.exchange.recall import Recall
 from connectors.exchange.settings import Settings
 from connectors.exchange.streaming import Streams
-from connectors.exchange.writing import BATCH
 from mappings.exchange import LIMITS
 
 

@@ -6,62 +6,56 @@ the changed and removed occurrences of a series whose pattern or time changes (M
 moment one whole making of the unit stands. Nobody is mailed unless guests are being invited.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import timedelta
-from typing import Any
 
 from connectors.contract import Copy
 from connectors.errors import ConflictError, ConnectorError, RejectedError, RetryableError
-from connectors.exchange.client import Answer, Client, Wire, item_of
+from connectors.exchange.client import Client, Wire
+from connectors.exchange.edits import Edits, guarded, restless, sure
 from connectors.exchange.errors import PROVIDER, AbsentError, StaleError
+from connectors.exchange.exceptions import Exceptions
+from connectors.exchange.payloads import (
+    TIMES,
+    Target,
+    guests_of,
+    invitations,
+    item_change,
+    new_item,
+    occurrence_address,
+    property_update,
+    updates_of,
+)
 from connectors.exchange.reading import (
     Group,
     Item,
     Reader,
-    batches,
     item_id,
-    property_path,
     ref_of,
     several,
-    unreadable,
-    version_of,
 )
 from mappings import exchange as dialect
 from mappings import exchange_units as units
 from mappings.errors import UnmappableError
-from mappings.exchange import Shown, Zoning
 from mappings.exchange_recurrence import alike
 from mappings.exchange_units import Draft, Held, Mark
 from mappings.members import is_member
-from mappings.model import Attendee, Details, Event, Key, Override, When
-from mappings.recurrence import when_of
+from mappings.model import Event
 
-BATCH = 20
-"""Items in one write request."""
 _TRIES = 4
 _STALE = timedelta(minutes=15)
 _WHOLE = "MAIN"
 """The name of the one item that stands for a whole rule."""
-_TIMES = ("Start", "End", "IsAllDayEvent", "Recurrence", "StartTimeZone", "EndTimeZone")
-
-
-@dataclass(frozen=True, slots=True)
-class _Target:
-    """Where occurrences are written: an item, and how it looks."""
-
-    id: str
-    version: str
-    shown: Shown
-    zoning: Zoning
 
 
 class Writer:
     """Writes the units of one account's calendars."""
 
     def __init__(self, client: Client, reader: Reader) -> None:
-        self._client = client
         self._reader = reader
+        self._edits = Edits(client)
+        self._exceptions = Exceptions(reader, self._edits)
 
     # -- whole units -------------------------------------------------------------------------
 
@@ -88,12 +82,13 @@ class Writer:
         self._reader.require(calendar)
         if copy.event == event:
             return copy
-        if not copy.event.recurring and not event.recurring and len(copy.members) == 1:
+        alone = [member.id for member in copy.members] == [copy.ref]
+        if alone and not copy.event.recurring and not event.recurring:
             return self._update_single(calendar, copy, event)
         group = self._expected(calendar, copy)
         now = self._reader.copy(group)
         wanted = self._wanted(group, event)
-        mails = _mails(now.event.details.attendees, event.details.attendees)
+        mails = invitations(now.event.details.attendees, event.details.attendees)
         if self._in_place(group, wanted):
             self._change(calendar, group, wanted, mails)
         else:
@@ -127,9 +122,9 @@ class Writer:
                 raise _conflict(copy.ref, now)
         mark = group.main.mark
         if len(group.items) > 1 and mark is not None:
-            doomed = _property(units.MARK, replace(mark, doomed=True).write())
+            doomed = property_update(units.MARK, replace(mark, doomed=True).write())
             address = {"ItemId": {"@Id": group.main.id, "@ChangeKey": group.main.version}}
-            _guarded(self._update([_change(address, doomed)], "NeverOverwrite")[0])
+            guarded(self._edits.update([item_change(address, doomed)], "NeverOverwrite")[0])
         self._remove_group(group)
 
     def refs(self, calendar: str, keys: Sequence[str]) -> dict[str, str]:
@@ -160,13 +155,13 @@ class Writer:
         doubles = self._doubles(group)
         if not dead and not doubles:
             return group
-        self._remove(dead)
-        self._delete(doubles)
+        self._edits.remove(dead)
+        self._edits.delete(doubles)
         return self._reader.fetch(calendar, ref)
 
     def _remove_group(self, group: Group) -> None:
         others = [item.id for item in (*group.items[1:], *group.leftovers)]
-        self._remove([*others, group.main.id])
+        self._edits.remove([*others, group.main.id])
 
     # -- creating ------------------------------------------------------------------------------
 
@@ -179,7 +174,7 @@ class Writer:
             except RejectedError as error:
                 results[key] = error
         self._clear(calendar, [key for key, drafts in plans.items() if len(drafts) > 1])
-        loud = [key for key in plans if _guests(making[key].details.attendees)]
+        loud = [key for key in plans if guests_of(making[key].details.attendees)]
         quiet = [key for key in plans if key not in loud]
         made: dict[str, str] = {}
         for keys, mails in ((quiet, "SendToNone"), (loud, "SendToAllAndSaveCopy")):
@@ -199,7 +194,7 @@ class Writer:
     def _clear(self, calendar: str, keys: Sequence[str]) -> None:
         """Take away what a creation that broke off before its main item has left behind."""
         orphans = self._reader.marked(calendar, units.UNIT, keys) if keys else []
-        self._remove([item_id(wire) for wire in orphans])
+        self._edits.remove([item_id(wire) for wire in orphans])
 
     def _put(
         self, calendar: str, plans: dict[str, tuple[Draft, ...]], mails: str
@@ -209,47 +204,17 @@ class Writer:
         wires: list[Wire] = []
         for key, drafts in plans.items():
             marks = {units.KEY: key} | ({units.UNIT: key} if len(drafts) > 1 else {})
-            wires += [_new(draft, marks) for draft in reversed(drafts)]
-        answers = iter(self._insert(calendar, wires, mails))
+            wires += [new_item(draft, marks) for draft in reversed(drafts)]
+        answers = iter(self._edits.insert(calendar, wires, mails))
         for key, drafts in plans.items():
             own = [next(answers) for _draft in drafts]
             try:
-                ids = [item_id(_sure(answer)) for answer in reversed(own)]
-                self._except(list(zip(ids, drafts, strict=True)))
+                ids = [item_id(sure(answer)) for answer in reversed(own)]
+                self._exceptions.write(list(zip(ids, drafts, strict=True)))
             except ConnectorError as error:
                 yield key, error
             else:
                 yield key, key if len(drafts) > 1 else ids[0]
-
-    def _except(self, made: Sequence[tuple[str, Draft]]) -> None:
-        """Remove and change occurrences of series that were made just now.
-
-        Nobody else knows them yet, so their versions need not be minded.
-        """
-        series = [(id_, draft) for id_, draft in made if draft.deletions or draft.overrides]
-        if not series:
-            return
-        wires = self._reader.items([id_ for id_, _draft in series])
-        gone: list[Wire] = []
-        changes: list[Wire] = []
-        for id_, draft in series:
-            wire = _sure(wires[id_])
-            shown = self._shown(wire, draft)
-            target = _Target(id_, version_of(wire), shown, draft.mark.zoning)
-            gone += [_occurrence(target, key) for key in draft.deletions]
-            for override in draft.overrides:
-                fields = self._difference(target, override, None)
-                changes.append(_change(_occurrence(target, override.key), fields))
-        self._delete(gone)
-        for batch in batches(changes, BATCH):
-            for answer in self._update(batch, "AlwaysOverwrite"):
-                _sure(answer)
-
-    def _shown(self, wire: Wire, draft: Draft) -> Shown:
-        try:
-            return dialect.decode(wire, draft.mark.zoning)
-        except UnmappableError as error:
-            raise unreadable(error) from error
 
     # -- changing ------------------------------------------------------------------------------
 
@@ -258,17 +223,17 @@ class Writer:
         zone = self._reader.zone
         draft = self._drafts(new, 1, copy.ref)[0]
         before = dialect.encode(old.details, old.when, dialect.written_in(old.when, zone))
-        updates = _updates(before, draft.fields)
+        updates = updates_of(before, draft.fields)
         if old.when != new.when:
-            updates |= {name: draft.fields[name] for name in _TIMES if draft.fields[name]}
+            updates |= {name: draft.fields[name] for name in TIMES if draft.fields[name]}
             if copy.origin is not None:
-                updates |= _property(units.MARK, draft.mark.write())
-        mails = _mails(old.details.attendees, new.details.attendees)
+                updates |= property_update(units.MARK, draft.mark.write())
+        mails = invitations(old.details.attendees, new.details.attendees)
         version = copy.version()
         for _ in range(_TRIES):
-            change = _change({"ItemId": {"@Id": copy.ref, "@ChangeKey": version}}, updates)
+            change = item_change({"ItemId": {"@Id": copy.ref, "@ChangeKey": version}}, updates)
             try:
-                _sure(self._update([change], "NeverOverwrite", mails)[0])
+                sure(self._edits.update([change], "NeverOverwrite", mails)[0])
             except (StaleError, AbsentError):
                 now = self._reader.fetch(calendar, copy.ref)
                 found = self._reader.copy(now) if now else None
@@ -277,7 +242,7 @@ class Writer:
                 version = found.version()
                 continue
             return self._now(calendar, copy.ref)
-        raise _restless(copy.ref)
+        raise restless(copy.ref)
 
     def _wanted(self, group: Group, event: Event) -> tuple[Draft, ...]:
         """The plan, and the single events before it: a window that has moved on leaves the past
@@ -324,102 +289,46 @@ class Writer:
             group = self._announce(group)
         marks = {units.UNIT: group.ref} | ({units.KEY: group.origin} if group.origin else {})
         drafts = {_name(draft.mark): draft for draft in wanted}
-        new = [_new(_beside(draft), marks) for name, draft in drafts.items() if name in fresh]
-        for answer in self._insert(calendar, new):
-            _sure(answer)
+        new = [new_item(_beside(draft), marks) for name, draft in drafts.items() if name in fresh]
+        for answer in self._edits.insert(calendar, new):
+            sure(answer)
         for item in group.items:
             draft = drafts.get(_name(item.mark))
             if draft is not None:
                 main = item is group.main
                 self._change_item(item, draft if main else _beside(draft), mails)
         gone = [item for item in group.items if _name(item.mark) not in drafts]
-        self._remove([item.id for item in gone])
+        self._edits.remove([item.id for item in gone])
 
     def _change_item(self, item: Item, draft: Draft, mails: str) -> None:
-        version = item.version
         held = item.held
         before = dialect.encode(held.event.details, held.event.when, draft.mark.zoning)
-        updates = _updates(before, draft.fields)
+        updates = updates_of(before, draft.fields)
         same = _same_shape(held, draft)
         if not same:
-            updates |= {name: draft.fields[name] for name in _TIMES}
+            updates |= {name: draft.fields[name] for name in TIMES}
         if _marked_anew(item, draft, same):
-            updates |= _property(units.MARK, draft.mark.write())
+            updates |= property_update(units.MARK, draft.mark.write())
         if updates:
-            key = {"ItemId": {"@Id": item.id, "@ChangeKey": version}}
-            answer = self._update([_change(key, updates)], "NeverOverwrite", mails)[0]
-            version = version_of(_guarded(answer))
+            key = {"ItemId": {"@Id": item.id, "@ChangeKey": item.version}}
+            guarded(self._edits.update([item_change(key, updates)], "NeverOverwrite", mails)[0])
         if draft.pattern is None or not (
             draft.deletions or draft.overrides or held.event.overrides
         ):
             return
-        self._change_occurrences(item.id, draft, version, updates)
-
-    def _change_occurrences(
-        self, id_: str, draft: Draft, version: str, updates: dict[str, Any]
-    ) -> None:
-        """Bring the occurrences of a standing series to what is wanted, one after the other."""
-        wire = _sure(self._reader.items([id_])[id_])
-        changed = self._reader.occurrences([wire])
-        shown = self._shown(wire, draft)
-        target = _Target(id_, version_of(wire), shown, draft.mark.zoning)
-        removed = {each.key for each in shown.event.overrides if each.cancelled}
-        present = {
-            override.key: override
-            for answer in changed.values()
-            if not isinstance(answer, ConnectorError)
-            for override in [dialect.decode_override(answer, shown, draft.mark.zoning)]
-        }
-        missing = [key for key in draft.deletions if key not in removed]
-        self._delete([_occurrence(target, key) for key in missing])
-        if missing:
-            target = replace(target, version=version_of(_sure(self._reader.items([id_])[id_])))
-        asked = {override.key for override in draft.overrides}
-        back = [
-            Override(key=key, details=shown.event.details, when=when_of(shown.event, key))
-            for key in present
-            if key not in asked and key not in draft.deletions
-        ]
-        for override in (*back, *draft.overrides):
-            fields = self._difference(target, override, present.get(override.key))
-            if not fields:
-                continue
-            change = _change(_occurrence(target, override.key), fields)
-            answer = self._update([change], "NeverOverwrite")[0]
-            target = replace(target, version=version_of(_guarded(answer)))
-
-    def _difference(
-        self, target: _Target, override: Override, present: Override | None
-    ) -> dict[str, Any]:
-        """What has to be set on an occurrence."""
-        series = target.shown.event
-        old_details = (present and present.details) or series.details
-        old_when = (present and present.when) or when_of(series, override.key)
-        details, when = override.details or series.details, override.when or old_when
-        before = self._encoded(old_details, old_when, target)
-        after = self._encoded(details, when, target)
-        updates = _updates(before, after)
-        if old_when != when:
-            updates |= {name: after[name] for name in _TIMES if after[name]}
-        return updates
-
-    def _encoded(self, details: Details, when: When, target: _Target) -> dict[str, Any]:
-        zoning = target.zoning
-        if when.all_day or when.zone != zoning.source:
-            zoning = dialect.written_in(when, self._reader.zone)
-        return dialect.encode(details, when, zoning)
+        self._exceptions.change(item.id, draft)
 
     def _rebuild(self, calendar: str, group: Group, event: Event, mails: str) -> None:
         """Make the unit anew beside itself, then let the old one go, its main item first."""
         if group.main.held.shown.pattern is None:
             group = self._announce(group)
-        self._remove([item.id for item in group.leftovers])
+        self._edits.remove([item.id for item in group.leftovers])
         drafts = self._drafts(event, group.main.generation + 1, _uid(group))
         marks = {units.UNIT: group.ref} | ({units.KEY: group.origin} if group.origin else {})
-        wires = [_new(draft, marks) for draft in drafts]
-        ids = [item_id(_sure(answer)) for answer in self._insert(calendar, wires, mails)]
-        self._except(list(zip(ids, drafts, strict=True)))
-        self._remove([item.id for item in group.items])
+        wires = [new_item(draft, marks) for draft in drafts]
+        ids = [item_id(sure(answer)) for answer in self._edits.insert(calendar, wires, mails)]
+        self._exceptions.write(list(zip(ids, drafts, strict=True)))
+        self._edits.remove([item.id for item in group.items])
 
     def _announce(self, group: Group) -> Group:
         """Note on the only item of a unit that there will be others: readers who come upon it
@@ -430,9 +339,9 @@ class Writer:
         at = self._reader.now()
         zoning = dialect.written_in(main.held.event.when, self._reader.zone)
         mark = main.mark or Mark(generation=0, zoning=zoning, at=at)
-        note = _property(units.MARK, replace(mark, items=2).write())
+        note = property_update(units.MARK, replace(mark, items=2).write())
         address = {"ItemId": {"@Id": main.id, "@ChangeKey": main.version}}
-        answer = _guarded(self._update([_change(address, note)], "NeverOverwrite")[0])
+        answer = guarded(self._edits.update([item_change(address, note)], "NeverOverwrite")[0])
         noted = replace(main, wire={**main.wire, "ItemId": answer["ItemId"]})
         return replace(group, items=(noted, *group.items[1:]))
 
@@ -480,64 +389,15 @@ class Writer:
             shown = item.held.shown
             if shown.pattern is None or item.mark is None:
                 continue
-            target = _Target(item.id, item.version, shown, item.mark.zoning)
+            target = Target(item.id, item.version, shown, item.mark.zoning)
             superfluous = {*alone, *units.planned_deletions(item.held)}
             gone = {each.key for each in shown.event.overrides if each.cancelled}
             found += [
-                _occurrence(target, key)
+                occurrence_address(target, key)
                 for key in sorted(superfluous - gone)
                 if is_member(shown.event, key)
             ]
         return found
-
-    # -- calls ---------------------------------------------------------------------------------
-
-    def _insert(
-        self, calendar: str, wires: Sequence[Wire], mails: str = "SendToNone"
-    ) -> list[Answer]:
-        found: list[Answer] = []
-        for batch in batches(wires, BATCH):
-            content = {
-                "@SendMeetingInvitations": mails,
-                "SavedItemFolderId": {"FolderId": {"@Id": calendar}},
-                "Items": {"CalendarItem": batch},
-            }
-            answers = self._client.call("CreateItem", content)
-            found += [
-                each if isinstance(each, ConnectorError) else item_of(each) for each in answers
-            ]
-        return found
-
-    def _update(
-        self, changes: Sequence[Wire], conflicts: str, mails: str = "SendToNone"
-    ) -> list[Answer]:
-        content = {
-            "@ConflictResolution": conflicts,
-            "@MessageDisposition": "SaveOnly",
-            "@SendMeetingInvitationsOrCancellations": mails,
-            "ItemChanges": {"ItemChange": list(changes)},
-        }
-        answers = self._client.call("UpdateItem", content)
-        return [each if isinstance(each, ConnectorError) else item_of(each) for each in answers]
-
-    def _remove(self, ids: Iterable[str]) -> None:
-        self._delete([{"ItemId": {"@Id": id_}} for id_ in ids])
-
-    def _delete(self, addresses: Sequence[Wire]) -> None:
-        """Absent already = done."""
-        for batch in batches(addresses, BATCH):
-            ids: Wire = {}
-            for address in batch:
-                for name, value in address.items():
-                    ids.setdefault(name, []).append(value)
-            content = {
-                "@DeleteType": "MoveToDeletedItems",
-                "@SendMeetingCancellations": "SendToNone",
-                "ItemIds": ids,
-            }
-            for answer in self._client.call("DeleteItem", content):
-                if isinstance(answer, ConnectorError) and not isinstance(answer, AbsentError):
-                    raise answer
 
 
 def _uid(group: Group) -> str:
@@ -585,88 +445,6 @@ def _marked_anew(item: Item, draft: Draft, same: bool) -> bool:
     return item.mark != new
 
 
-def _new(draft: Draft, properties: dict[str, str]) -> Wire:
-    """A CalendarItem in the schema's order: extended properties stand before the times."""
-    extended = [
-        {"ExtendedFieldURI": property_path(name), "Value": value}
-        for name, value in (*properties.items(), (units.MARK, draft.mark.write()))
-    ]
-    wire: Wire = {}
-    for name, value in draft.fields.items():
-        if name == "Start":
-            wire["ExtendedProperty"] = extended
-        wire[name] = value
-    return wire
-
-
-def _updates(before: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]:
-    """The properties apart from the times that differ; None = to be removed."""
-    names = [name for name in after if name not in _TIMES]
-    return {name: after[name] for name in names if after[name] != before.get(name)}
-
-
-def _property(name: str, value: str) -> dict[str, Any]:
-    return {f"ExtendedProperty:{name}": value}
-
-
-def _change(address: Wire, updates: dict[str, Any]) -> Wire:
-    """One ItemChange."""
-    lines: Wire = {}
-    for name, value in updates.items():
-        if name.startswith("ExtendedProperty:"):
-            path = {"ExtendedFieldURI": property_path(name.partition(":")[2])}
-            item = {"CalendarItem": {"ExtendedProperty": path | {"Value": value}}}
-            lines.setdefault("SetItemField", []).append(path | item)
-        elif value is None:
-            path = {"FieldURI": {"@FieldURI": dialect.uri_of(name)}}
-            lines.setdefault("DeleteItemField", []).append(path)
-        else:
-            path = {"FieldURI": {"@FieldURI": dialect.uri_of(name)}}
-            line = path | {"CalendarItem": {name: value}}
-            lines.setdefault("SetItemField", []).append(line)
-    return address | {"Updates": lines}
-
-
-def _occurrence(target: _Target, key: Key) -> Wire:
-    index = units.index_of(target.shown, key)
-    if index is None:
-        raise RejectedError(
-            f"The series has no occurrence {key} at Exchange.",
-            provider=PROVIDER,
-            operation="UpdateItem",
-            code="no-occurrence",
-        )
-    place = {
-        "@RecurringMasterId": target.id,
-        "@ChangeKey": target.version,
-        "@InstanceIndex": str(index),
-    }
-    return {"OccurrenceItemId": place}
-
-
-def _guests(attendees: Iterable[Attendee]) -> set[str | None]:
-    return {attendee.person.email for attendee in attendees}
-
-
-def _mails(before: Iterable[Attendee], after: Iterable[Attendee]) -> str:
-    """Mail only if the bridge invites or uninvites somebody. A change of an event that has
-    guests anyway mails nobody: whom a person invited is that person's to inform."""
-    return "SendToNone" if _guests(before) == _guests(after) else "SendToAllAndSaveCopy"
-
-
-def _sure(answer: Answer) -> Wire:
-    if isinstance(answer, ConnectorError):
-        raise answer
-    return answer
-
-
-def _guarded(answer: Answer) -> Wire:
-    """The answer to a write under a version that was read a moment ago."""
-    if isinstance(answer, StaleError):
-        raise _restless("series") from answer
-    return _sure(answer)
-
-
 def _copy(group: Group | None, ref: str, reader: Reader) -> Copy:
     if group is None:
         raise RetryableError(
@@ -690,13 +468,4 @@ def _conflict(ref: str, current: Copy | None) -> ConflictError:
         provider=PROVIDER,
         operation="UpdateItem",
         code="conflict",
-    )
-
-
-def _restless(ref: str) -> RetryableError:
-    return RetryableError(
-        f"The event {ref} changes faster than it can be written.",
-        provider=PROVIDER,
-        operation="UpdateItem",
-        code="restless",
     )

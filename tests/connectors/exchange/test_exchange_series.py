@@ -242,3 +242,13 @@ def test_a_window_of_single_events_moves_on_and_leaves_the_past_alone(
     assert not {"CreateItem", "UpdateItem", "DeleteItem"} & set(exchange.calls(mark))
     renamed = connector.update(calendar, later, edited(later.event, title="Renamed"))
     assert renamed.event.details.title == "Renamed"
+
+
+def test_a_single_event_that_once_was_several_items_can_be_changed(shared: Any) -> None:
+    calendar = shared.calendar("once-several")
+    connector = shared.connect()
+    made = connector.create(calendar, PAST_NEXT, KEY)
+    single = connector.update(calendar, made, event("Review", "2026-03-02T10:00", "Europe/Berlin"))
+    again = connector.update(calendar, single, edited(single.event, title="Renamed"))
+    assert (again.ref, again.event.details.title) == (made.ref, "Renamed")
+    assert [item["subject"] for item in shared.items(calendar)] == ["Renamed"]
