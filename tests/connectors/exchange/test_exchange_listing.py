@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from connectors.contract import Gone, Unreadable, Whole
-from connectors.errors import FatalError, ResyncError
+from connectors.errors import FatalError, OutcomeUnknownError, ResyncError
 from connectors.sandbox.exchange import ExchangeSwitches
 from connectors.sandbox.faults import Fault
 from connectors.testing import builders
@@ -212,3 +212,18 @@ def test_inviting_is_the_only_thing_that_mails(open_exchange: Callable[..., Any]
     guests = theirs.event.details.attendees
     connector.create(calendar, edited(single(2), attendees=guests), KEYS[1])
     assert len(exchange.sandbox.mails) == 1
+
+
+@pytest.mark.parametrize("code", ["ErrorTimeoutExpired", "ErrorInternalServerError"])
+def test_a_server_that_breaks_off_in_a_write_may_have_done_it(
+    exchange: Exchange, code: str
+) -> None:
+    calendar = exchange.calendar()
+    connector = exchange.connect()
+    fault = Fault("op=CreateItem$", "rewrite", name=f"error:{code}")
+    exchange.sandbox.faults.add(fault)
+    with pytest.raises(OutcomeUnknownError):
+        connector.create(calendar, single(1), KEYS[0])
+    found = connector.find(calendar, KEYS[0])
+    assert connector.create(calendar, single(1), KEYS[0]) == found
+    assert len(exchange.items(calendar)) == 1
