@@ -85,7 +85,7 @@ def test_a_link_whose_right_to_impersonate_is_taken_away_waits_for_it(
     mailbox.configure(service={"listen": "127.0.0.1:0", "poll": "1s"})
     with mailbox.serving():
         assert mailbox.until(lambda: mailbox.link().state is LinkState.WAITING)
-    assert calbridge(["status", "--json", "--config", str(mailbox.path)]) == 0
+    assert calbridge(["status", "--json", "--config", str(mailbox.path)]) == 1
     [row] = json.loads(capsys.readouterr().out)["links"]
     assert row["state"] == "waiting"
     assert "ApplicationImpersonation role" in row["reason"]
