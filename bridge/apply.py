@@ -93,6 +93,15 @@ _Made = dict[str, Copy | Exception]
 """What one call for several units made, by create key."""
 
 
+@dataclass(slots=True)
+class _Books:
+    """What a few results change in the database: written together."""
+
+    rows: list[Unit] = field(default_factory=list)
+    journal: list[JournalEntry] = field(default_factory=list)
+    settled: list[int] = field(default_factory=list)
+
+
 class Applier:
     """Applies the decisions of one pass over one link."""
 
@@ -305,36 +314,37 @@ class Applier:
     def _collect(self, running: _Running) -> None:
         finished, _pending = wait(running, return_when=FIRST_COMPLETED)
         lots = [(future.result(), running.pop(future)) for future in finished]
+        books = _Books()
+        for results, intents in lots:
+            self._fault_counted = False
+            for result, its_intents in zip(results, intents, strict=True):
+                self._enter(books, result, its_intents)
         with self._store.begin() as tx:
             self._fence(tx)
-            for results, intents in lots:
-                self._fault_counted = False
-                for result, its_intents in zip(results, intents, strict=True):
-                    self._store_result(tx, result, its_intents)
+            tx.put_units(books.rows)
+            tx.journal(books.journal)
+            tx.drop_intents(books.settled)
         self._progress(sum(len(results) for results, _intents in lots))
 
-    def _store_result(self, tx: Tx, result: _Result, intents: Sequence[Intent]) -> None:
-        tx.journal([self._entry(result, action, answer) for action, answer in result.done])
-        for action, _answer in result.done:
+    def _enter(self, books: "_Books", result: _Result, intents: Sequence[Intent]) -> None:
+        for action, answer in result.done:
+            books.journal.append(self._entry(result, action, answer))
             self.counts.count(action.op)
+        if not isinstance(result.error, OutcomeUnknownError):
+            books.settled += [intent.id for intent in intents]
         if result.error is None:
             self._faults_in_a_row = 0
             row = _settled(result)
             if row is not None:
-                tx.put_units([row])
-            tx.drop_intents([intent.id for intent in intents])
-            return
-        unsure = isinstance(result.error, OutcomeUnknownError)
-        if not unsure:
-            tx.drop_intents([intent.id for intent in intents])
-        if self._stops_link(result.error):
+                books.rows.append(row)
+        elif self._stops_link(result.error):
             self._abort = self._abort or result.error
-            return
-        row = self._parked(result)
-        tx.put_units([row])
-        if row.retry_at is None:
-            self.counts.count(Op.PARK)
-        tx.journal([self._failure(result, row)])
+        else:
+            row = self._parked(result)
+            books.rows.append(row)
+            books.journal.append(self._failure(result, row))
+            if row.retry_at is None:
+                self.counts.count(Op.PARK)
 
     def _stops_link(self, error: Exception) -> bool:
         if isinstance(error, (ReauthorizeError, FatalError, ResyncError, RateLimitedError)):
