@@ -32,3 +32,8 @@ class Recent(Generic[K, V]):
             self._entries.move_to_end(key)
             while len(self._entries) > self._size:
                 self._entries.popitem(last=False)
+
+    def forget(self, key: K) -> None:
+        """Drop the entry, if there is one."""
+        with self._lock:
+            self._entries.pop(key, None)

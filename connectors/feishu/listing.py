@@ -3,9 +3,7 @@
 Source: docs "Get event list", tutorial "Obtain calendar events automatically".
 """
 
-from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping
-from threading import Lock
 
 from connectors.contract import (
     Change,
@@ -21,6 +19,7 @@ from connectors.errors import RejectedError, ResyncError, RetryableError
 from connectors.feishu.api import CalendarApi, Wire
 from connectors.feishu.errors import EVENT_GONE, PROVIDER
 from connectors.feishu.reading import EventReader, is_stray
+from connectors.recent import Recent
 from mappings import feishu
 from mappings.errors import UnmappableError
 from mappings.model import Event, Override, When
@@ -36,26 +35,19 @@ class SeriesTimes:
     """
 
     def __init__(self) -> None:
-        self._lock = Lock()
-        self._known: OrderedDict[tuple[str, str], When] = OrderedDict()
+        self._known: Recent[tuple[str, str], When] = Recent(_REMEMBERED)
 
     def remember(self, calendar: str, ref: str, when: When) -> None:
         """The series starts at `when`."""
-        with self._lock:
-            self._known[calendar, ref] = when
-            self._known.move_to_end((calendar, ref))
-            if len(self._known) > _REMEMBERED:
-                self._known.popitem(last=False)
+        self._known.put((calendar, ref), when)
 
     def forget(self, calendar: str, ref: str) -> None:
         """There is no such series (any more)."""
-        with self._lock:
-            self._known.pop((calendar, ref), None)
+        self._known.forget((calendar, ref))
 
     def recall(self, calendar: str, ref: str, exceptions: Iterable[Wire]) -> When | None:
         """When it starts, None if that is unknown or in doubt."""
-        with self._lock:
-            when = self._known.get((calendar, ref))
+        when = self._known.get((calendar, ref))
         if when is None:
             return None
         for wire in exceptions:

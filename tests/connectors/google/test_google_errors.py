@@ -17,7 +17,7 @@ from connectors.errors import (
     RetryableError,
 )
 from connectors.google.errors import AbsentError, ForbiddenError, UnansweredError, of_answer
-from connectors.google.recall import Recent
+from connectors.recent import Recent
 
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 
