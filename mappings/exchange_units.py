@@ -207,6 +207,14 @@ def standing(event: Event, mark: Mark, *, mailbox: str, now: datetime) -> Draft 
     return _draft(event, item, mailbox, now, mark.generation, origin.uid)
 
 
+def rolling(marks: Sequence[Mark]) -> bool:
+    """True if these may be the marks of an endless series that is written piece by piece: by
+    segments, or by single events in a window that moves on."""
+    origins = [mark.origin for mark in marks if mark.origin and mark.origin.rule]
+    endless = [each for each in origins if "UNTIL=" not in each.rule and "COUNT=" not in each.rule]
+    return any("SEG:" in each.part or each.occurrence is not None for each in endless)
+
+
 def part_of(mark: Mark | None) -> str:
     """The place of an item in its unit."""
     if mark is None or mark.main or mark.origin is None:

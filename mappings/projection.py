@@ -62,7 +62,8 @@ def project(event: Event, policy: Policy, limits: TargetLimits, *, origin: str =
 
     The footer is made anew: lines that the bridge once wrote on the source are not carried over.
     Everything else is idempotent. `origin` names the source for the origin note. A series whose
-    main content the filters refuse is skipped whole; a single refused occurrence is cancelled.
+    main content the filters refuse is skipped whole, as is one whose occurrences are all cancelled;
+    a single refused occurrence is cancelled.
     Rules that the target cannot express stay as they are.
     """
     return _Projector(policy, limits, origin).project(event)
@@ -98,6 +99,9 @@ class _Projector:
         )
         if event.overrides:
             result = recurrence.tidy(result)
+        if _all_cancelled(result):
+            reason = "all its occurrences are cancelled"
+            return Projection(event=None, losses=tuple(self._losses), skipped=reason)
         return Projection(event=result, losses=tuple(self._losses))
 
     def _lose(self, field: str, detail: str) -> None:
@@ -292,6 +296,17 @@ class _Projector:
 
     def _default_reminders(self) -> tuple[int, ...] | None:
         return None if self._limits.default_reminders else ()
+
+
+def _all_cancelled(event: Event) -> bool:
+    """True for a series of which nothing is left to show; a target may refuse such a series."""
+    if not event.overrides or (event.rule is not None and event.rule.until is None):
+        return False
+    if not all(item.cancelled for item in event.overrides):
+        return False
+    limit = len(event.overrides) + 1
+    members = recurrence.keys(event.rule, event.rdates, event.when, limit=limit)
+    return event.overrides_by_key.keys() >= set(members)
 
 
 def refused(details: Details, when: When, filters: Filters) -> str:

@@ -77,17 +77,14 @@ class ExchangeConnector:
         return made
 
     def update(self, calendar: str, copy: Copy, event: Event) -> Copy:
-        """Change the unit from `copy` to `event`."""
-        changed = self._writer.update(calendar, copy, event)
+        """Change the unit from `copy` to `event`. With nothing to change, a series that Exchange
+        cannot say and that therefore is written some years ahead only is continued."""
+        if copy.event == event and copy.extend_at is not None:
+            changed = self._writer.extend(calendar, copy)
+        else:
+            changed = self._writer.update(calendar, copy, event)
         self._recall.written(changed)
         return changed
-
-    def extend(self, calendar: str, copy: Copy) -> Copy:
-        """Continue a series that Exchange cannot say and that therefore is written some years
-        ahead only. Nothing else is changed; no write where nothing is missing."""
-        extended = self._writer.extend(calendar, copy)
-        self._recall.written(extended)
-        return extended
 
     def delete(self, calendar: str, copy: Copy) -> None:
         """Move the unit with all its items to the Deleted Items. Absent already = done."""

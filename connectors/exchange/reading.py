@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any
 
@@ -116,6 +116,15 @@ class Group:
         keys = (units.property_of(item.wire, units.KEY) for item in self.items)
         return next((key for key in keys if key), None)
 
+    @property
+    def planned(self) -> datetime | None:
+        """When a series that can only be written some years ahead was last continued; None for
+        every other unit."""
+        marks = [item.mark for item in self.items if item.mark]
+        if not units.rolling(marks):
+            return None
+        return max(mark.at for mark in marks)
+
     def copy(self) -> Copy:
         """The unit as one event. Raises `UnmappableError`."""
         event = units.assembled([item.held for item in self.items])
@@ -135,7 +144,12 @@ class Group:
             origin=self.origin,
             organized=dialect.organized(self.main.wire),
             updated=max((time for time in times if time), default=None),
+            extend_at=self.planned + _CONTINUED_EVERY if self.planned else None,
         )
+
+
+_CONTINUED_EVERY = timedelta(days=30)
+"""A window of two years and segments of five leave room for many a month that nobody looks."""
 
 
 class Reader:

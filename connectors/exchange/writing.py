@@ -45,6 +45,7 @@ from mappings.model import Event
 
 _TRIES = 4
 _STALE = timedelta(minutes=15)
+_DAY = timedelta(days=1)
 _WHOLE = "MAIN"
 """The name of the one item that stands for a whole rule."""
 
@@ -96,15 +97,28 @@ class Writer:
         return self._now(calendar, copy.ref)
 
     def extend(self, calendar: str, copy: Copy) -> Copy:
-        """Write the further items of a series that is written a few years ahead only."""
+        """Write the further items of a series that is written a few years ahead only, and note
+        when that was done."""
         self._reader.require(calendar)
         group = self._expected(calendar, copy)
-        if all(_name(item.mark) == _WHOLE for item in group.items):
+        if group.planned is None:
             return copy
         wanted = self._wanted(group, copy.event)
         if self._in_place(group, wanted):
             self._change(calendar, group, wanted, "SendToNone")
+        self._date(calendar, copy.ref)
         return self._now(calendar, copy.ref)
+
+    def _date(self, calendar: str, ref: str) -> None:
+        group = self._reader.fetch(calendar, ref)
+        now = self._reader.now()
+        if group is None or group.planned is None or now - group.planned < _DAY:
+            return
+        main = group.main
+        if main.mark is not None:
+            note = property_update(units.MARK, replace(main.mark, at=now).write())
+            address = {"ItemId": {"@Id": main.id, "@ChangeKey": main.version}}
+            guarded(self._edits.update([item_change(address, note)], "NeverOverwrite")[0])
 
     def delete(self, calendar: str, copy: Copy) -> None:
         """As `Connector.delete`: into the Deleted Items. One call to look, one to delete.

@@ -232,13 +232,13 @@ def test_a_window_of_single_events_moves_on_and_leaves_the_past_alone(
     exchange.sandbox.clock.advance(400 * 86400)
     assert exchange.connect().fetch(calendar, made.ref) == made
     mark = exchange.mark()
-    later = exchange.connect().extend(calendar, made)
+    later = exchange.connect().update(calendar, made, made.event)
     assert later.event == made.event
     assert {item["start"] for item in exchange.items(calendar)} > stored
     assert max(item["start"] for item in exchange.items(calendar)) > "2028-09"
     assert len(exchange.calls(mark)) < 12
     mark = exchange.mark()
-    exchange.connect().extend(calendar, later)
+    exchange.connect().update(calendar, later, later.event)
     assert not {"CreateItem", "UpdateItem", "DeleteItem"} & set(exchange.calls(mark))
     renamed = connector.update(calendar, later, edited(later.event, title="Renamed"))
     assert renamed.event.details.title == "Renamed"
