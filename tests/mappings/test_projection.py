@@ -380,3 +380,20 @@ def test_reminders_and_colours_can_stay_at_home() -> None:
     details, lost = shown(FULL, replace(ROOMY, default_reminders=False), reminders=False)
     assert details.reminders == ()
     assert lost == set()
+
+
+@pytest.mark.parametrize(
+    ("rule", "left"), [("FREQ=DAILY;COUNT=2", False), ("FREQ=DAILY;COUNT=3", True),
+                       ("FREQ=DAILY", True)],
+)  # fmt: skip
+def test_a_series_of_which_nothing_is_left_does_not_appear(rule: str, left: bool) -> None:
+    gone = ("2027-02-01T09:00:00", "2027-02-02T09:00:00")
+    event = Event(
+        details=FULL,
+        when=WHEN,
+        rule=recurrence.parse_rule(rule, WHEN),
+        overrides=tuple(Override(key=Key(key), cancelled=True) for key in gone),
+    )
+    projection = project(event, Policy(), ROOMY)
+    assert (projection.event is not None) == left
+    assert bool(projection.skipped) != left

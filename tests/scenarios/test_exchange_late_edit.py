@@ -115,6 +115,19 @@ def test_single_occurrences_are_cancelled_moved_and_edited(story: Story) -> None
     assert story.starts("Retro 复盘") == []
 
 
+def test_a_series_whose_occurrences_are_all_cancelled_goes(story: Story) -> None:
+    """Exchange refuses to take the last one out of a series."""
+    event = story.create("Trial", 1, recurrence="FREQ=WEEKLY;COUNT=3")
+    story.arrives()
+    for number in range(3):
+        story.delete(story.occurrence(event, number)[0])
+    story.mailbox.run()
+    assert story.starts("Trial") == []
+    assert story.mailbox.thrown_away() == ["Trial"]
+    assert story.mailbox.verify().differences == []
+    assert story.mailbox.run(full=True).counts.writes == 0
+
+
 def test_an_occurrence_moved_past_its_neighbour_is_shown_where_it_was_moved(story: Story) -> None:
     """No series of Exchange can hold that; an event of its own stands for it."""
     event = story.create("Sync", 1, recurrence="FREQ=WEEKLY;COUNT=10")
