@@ -1,5 +1,6 @@
 """What the config may say about an Exchange connector."""
 
+from pathlib import Path
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
@@ -24,8 +25,15 @@ def _known_zone(zone: str) -> str:
     return zone
 
 
+def _existing_file(path: str) -> str:
+    if not Path(path).is_file():
+        raise ValueError("there is no such file; write an absolute path")
+    return path
+
+
 Address = Annotated[str, AfterValidator(_encrypted_or_loopback)]
 Zone = Annotated[str, AfterValidator(_known_zone)]
+File = Annotated[str, AfterValidator(_existing_file)]
 
 
 class OAuthSettings(BaseModel):
@@ -71,7 +79,7 @@ class Settings(BaseModel):
     password: SecretStr | None = None
     oauth: OAuthSettings | None = None
     access: Literal["delegate", "impersonation"] = "delegate"
-    ca_bundle: str | None = None
+    ca_bundle: File | None = None
     version: Literal["2010", "2013", "2016", "2019", "online"] = "2016"
     max_connections: int = Field(default=8, ge=1, le=100)
     calls_per_minute: float | None = Field(default=None, gt=0)

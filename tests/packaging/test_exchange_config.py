@@ -88,6 +88,11 @@ BAD = {
         "connectors.exchange.zones",
         "IANA",
     ),
+    "certificates that are not there": (
+        GOOD.replace("zone: Asia/Shanghai", "ca_bundle: /nowhere/ca.pem"),
+        "connectors.exchange.ca_bundle",
+        "no such file",
+    ),
     "too many connections": (
         GOOD.replace("zone: Asia/Shanghai", "max_connections: 1000"),
         "connectors.exchange.max_connections",
@@ -112,8 +117,12 @@ def test_a_mistake_is_named_with_its_place_and_without_the_secret(load: Load, mi
     assert SECRET not in "\n".join(lines)
 
 
-def test_the_commented_example_loads_when_its_comments_are_taken_away(load: Load) -> None:
-    text = render(Answers())
+def test_the_commented_example_loads_when_its_comments_are_taken_away(
+    load: Load, tmp_path: Path
+) -> None:
+    authority = tmp_path / "ca.pem"
+    authority.touch()
+    text = render(Answers()).replace("/etc/ssl/certs/example-ca.pem", str(authority))
     section = re.search(r"^  # exchange:\n(?:  #   .*\n)+", text, re.MULTILINE)
     assert section is not None
     live = re.sub(r"^  # ", "  ", section[0], flags=re.MULTILINE)
