@@ -228,7 +228,7 @@ class LinkPass:
             yield from self._decide(unit, seen)
         now = self._around.now()
         for unit in self._store.due_extensions(self._link.id, now):
-            if unit.id not in self._seen:
+            if unit.id not in self._again:
                 yield Task(unit=unit, seen={}, decision=extension(unit, now))
 
     def _decide(self, unit: Unit, seen: Mapping[Side, Seen]) -> Iterator[Task]:
