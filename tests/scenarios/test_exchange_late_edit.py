@@ -140,28 +140,30 @@ def test_an_occurrence_moved_past_its_neighbour_is_shown_where_it_was_moved(stor
         assert len(story.starts("Sync")) == 10
 
 
-RULES: dict[str, str] = {
-    "two days a week": "FREQ=WEEKLY;BYDAY=MO,TH",
-    "two days a month": TWICE,
-    "the 31st": "FREQ=MONTHLY;BYMONTHDAY=31;COUNT=9",
-    "Friday the 13th": "FREQ=MONTHLY;BYDAY=FR;BYMONTHDAY=13",
-    "every other year": "FREQ=YEARLY;INTERVAL=2",
-    "last workday": "FREQ=MONTHLY;BYDAY=MO,TU,WE,TH,FR;BYSETPOS=-1",
-    "five Mondays": "FREQ=MONTHLY;BYDAY=5MO",
-}
+RULES = (
+    "FREQ=WEEKLY;BYDAY=MO,TH",
+    TWICE,
+    "FREQ=WEEKLY;BYDAY=TU",
+    "FREQ=MONTHLY;BYMONTHDAY=31;COUNT=9",
+    "FREQ=MONTHLY;BYDAY=FR;BYMONTHDAY=13",
+    "FREQ=YEARLY;INTERVAL=2",
+    "FREQ=MONTHLY;BYDAY=MO,TU,WE,TH,FR;BYSETPOS=-1",
+    "FREQ=MONTHLY;BYDAY=5MO",
+    "FREQ=WEEKLY;BYDAY=TU",
+)
+"""One series, several, one again, one with holes, pieces, single events, and back."""
 
 
-@pytest.mark.parametrize("rule", RULES)
-def test_a_rule_changes_into_any_other_and_back(story: Story, rule: str) -> None:
-    """Also where it needs several series, and where it stops needing them."""
+def test_a_rule_changes_into_any_other_and_back(story: Story) -> None:
     event = story.mailbox.find(SERIES)
-    story.patch(event, recurrence=RULES[rule])
-    story.arrives()
+    before = len(story.mailbox.stored())
+    for rule in RULES:
+        story.patch(event, recurrence=rule)
+        story.arrives()
     story.patch(event, summary="Renamed")
     story.arrives()
-    story.patch(event, recurrence="FREQ=WEEKLY;BYDAY=TU")
-    story.arrives()
     assert len(story.starts("Renamed", 70)) == 10
+    assert len(story.mailbox.stored()) == before
     story.delete(event)
     story.arrives()
     assert story.starts("Renamed", 400) == []
