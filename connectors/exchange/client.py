@@ -29,6 +29,7 @@ from exchangelib import (
 from exchangelib.errors import MalformedResponseError, UnauthorizedError
 from exchangelib.protocol import Protocol
 from exchangelib.services.common import EWSAccountService
+from exchangelib.util import to_xml
 from exchangelib.version import (
     EXCHANGE_2010_SP2,
     EXCHANGE_2013_SP1,
@@ -210,11 +211,19 @@ class _Service(EWSAccountService):  # type: ignore[misc]
         return list(self._get_response_xml(payload=payload))
 
     @classmethod
-    def _get_soap_parts(cls, response: Any) -> Any:
-        # The library's parser mends half a document, which would pass for a short listing.
+    def _get_soap_parts(cls, response: Any) -> tuple[Any, Any]:
+        """The envelope's header, None without one, and body.
+
+        The library reads byte by byte, and its parser mends half a document, which would pass for
+        a short listing.
+        """
         if not response.content.rstrip().endswith(b"Envelope>"):
             raise MalformedResponseError("the answer was cut off")
-        return super()._get_soap_parts(response)
+        envelope = to_xml(response.content)
+        body = envelope.find("{*}Body")
+        if body is None:
+            raise MalformedResponseError("the answer has no body")
+        return envelope.find("{*}Header"), body
 
 
 class _Streaming(_Service):
@@ -223,7 +232,7 @@ class _Streaming(_Service):
     prefer_affinity = True
 
     def pieces(self, payload: Any) -> Iterator[list[Any]]:
-        from exchangelib.util import DocumentYielder, to_xml
+        from exchangelib.util import DocumentYielder
 
         self.streaming = True
         try:
