@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constr
 export PYTHONTZPATH :=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format bench wheel clean
+.PHONY: help setup demo test nightly check format bench wheel clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-8s %s\n", $$1, $$2}'
@@ -26,6 +26,9 @@ demo: $(STAMP) ## the whole story against the built-in sandboxes
 
 test: check ## everything that CI runs
 	$(BIN)/python -m pytest -n 2 --dist loadfile -q
+
+nightly: $(STAMP) ## the long profiles: many random examples, new ones every time
+	$(BIN)/python -m pytest -n 2 --dist loadfile -q -m "nightly or not nightly" --hypothesis-profile=nightly --timeout=3000
 
 check: $(STAMP) ## format, lint, types, import contracts
 	$(BIN)/ruff format --check .

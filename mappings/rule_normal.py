@@ -80,7 +80,9 @@ def _implied(rule: Rule, first: datetime | date) -> Rule:
     if rule.by_week_no:
         return rule if rule.by_day or rule.by_month_day else replace(rule, by_day=weekday)
     if rule.by_month_day:
-        return rule if rule.by_month else replace(rule, by_month=_ALL_MONTHS)
+        # Beside months an ordinal would count in the month, and without them it counts in the year.
+        counted = any(ordinal for ordinal, _ in rule.by_day)
+        return rule if rule.by_month or counted else replace(rule, by_month=_ALL_MONTHS)
     if rule.by_day:
         return rule
     return replace(rule, by_month=rule.by_month or (first.month,), by_month_day=(first.day,))

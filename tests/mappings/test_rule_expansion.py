@@ -312,3 +312,9 @@ def test_a_start_off_the_rule_is_no_member() -> None:
     first = first_at(date(2026, 11, 23))
     rule = parse_rule("FREQ=WEEKLY;BYDAY=TU;COUNT=2", first)
     assert list(keys(rule, (), first, limit=9)) == ["2026-11-24T09:30:00", "2026-12-01T09:30:00"]
+
+
+def test_an_ordinal_beside_days_of_the_month_counts_in_the_year() -> None:
+    text = "FREQ=YEARLY;BYDAY=1MO;BYMONTHDAY=1,2,3,4,5,6,7"
+    expected = [date(2019, 1, 7), date(2020, 1, 6), date(2021, 1, 4)]
+    assert ours(text, date(2019, 1, 7), date(2021, 12, 31)) == expected
