@@ -1,21 +1,28 @@
-"""Databases for the tests of the bridge: each test gets an empty one of its own."""
+"""Databases and a command line for the tests of the bridge, each test with its own."""
 
 import itertools
+import json
 import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import create_engine, text
 from sqlalchemy.engine import URL, make_url
 
+from bridge.cli import run
+from bridge.records import LinkState
 from bridge.store import Store, open_store
 from bridge.store.database import open_database
 from bridge.store.migrate import migrate
 from bridge.vault import Vault
+from connectors.memory import MemoryWorld, named_world
+from connectors.memory.calendar import MemoryCalendar
 
 _numbers = itertools.count(1)
 
@@ -130,3 +137,84 @@ def open_again(database_url: str, vault: Vault, watch: Watch) -> Iterator[Callab
 def store(open_again: Callable[[], Store]) -> Store:
     """An open store on an empty database."""
     return open_again()
+
+
+# -- the command line ------------------------------------------------------------------------------
+
+
+KEY = Vault.generate_key()
+CONFIG = """\
+secret_key: {key}
+connectors:
+  hub: {{type: memory, world: hub-{n}, accounts: {{ann: [main], bob: [main]}}}}
+  other: {{type: memory, world: other-{n}, accounts: {{ann: [main], bob: [main]}}}}
+users:
+  ann:
+    hub: ann
+    links: [{{to: other, account: ann}}]
+  bob:
+    hub: bob
+    links: [{{to: other, account: bob}}]
+defaults: {{delete_guard: {{count: 2, share: 0}}}}
+"""
+
+
+@dataclass
+class Answer:
+    """What a command said, and how it ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+@dataclass
+class Terminal:
+    """A config over two worlds of its own, and a way to type commands."""
+
+    folder: Path
+    hub: MemoryWorld
+    other: MemoryWorld
+    capsys: pytest.CaptureFixture[str]
+
+    def __call__(self, *arguments: str) -> Answer:
+        code = run(["--config", str(self.folder / "config.yaml"), *arguments])
+        out, err = self.capsys.readouterr()
+        assert "Traceback" not in out + err
+        return Answer(code, out, err)
+
+    @property
+    def a(self) -> MemoryCalendar:
+        return self.hub.add_calendar("ann", "main")
+
+    @property
+    def b(self) -> MemoryCalendar:
+        return self.other.add_calendar("ann", "main")
+
+    def titles(self) -> list[str]:
+        return sorted(self.b.event(ref).details.title for ref in self.b.refs())
+
+    def store(self) -> Store:
+        url = f"sqlite:///{self.folder / 'calbridge.db'}"
+        return open_store(url, vault=Vault([KEY]), now=lambda: datetime.now(UTC))
+
+    def state(self) -> LinkState:
+        with self.store() as store:
+            link = store.link("ann/other")
+        assert link is not None
+        return link.state
+
+
+@pytest.fixture
+def calbridge(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Terminal:
+    number = next(_numbers)
+    (tmp_path / "config.yaml").write_text(CONFIG.format(n=number, key=KEY))
+    worlds = [named_world(f"{side}-{number}") for side in ("hub", "other")]
+    for world in worlds:
+        for account in ("ann", "bob"):
+            world.add_calendar(account, "main")
+    return Terminal(tmp_path, *worlds, capsys)
