@@ -18,6 +18,7 @@ from bridge.sync import LinkPass, Surroundings
 from bridge.vault import Vault
 from connectors.capabilities import Capabilities
 from connectors.contract import Calendar, Connector, Context, Provider, Role
+from connectors.errors import ConnectorError
 from connectors.pacing import FreePacer, LocalPacer, Pacer
 from connectors.registry import plugin
 from mappings import identity
@@ -46,6 +47,10 @@ class ReadyLink:
 
     config: LinkConfig
     link: Link
+
+
+Absent = list[tuple[LinkConfig, ConnectorError]]
+"""New links that cannot be used yet, each with what stands in the way."""
 
 
 class Runtime:
@@ -145,12 +150,16 @@ class Runtime:
             raise UsageError(f"no {wanted} in {self.config.source}; links there: {names}")
         return chosen
 
-    def ready(self, links: Iterable[LinkConfig], *, store: bool = True) -> list[ReadyLink]:
+    def ready(
+        self, links: Iterable[LinkConfig], *, store: bool = True, absent: Absent | None = None
+    ) -> list[ReadyLink]:
         """The links with their rows, resolved at the providers where that was not done before.
 
         Raises `ConfigError` naming every link whose calendar does not exist, lacks the right, is
         bound natively, or is linked twice; then nothing was written. With `store` False the rows
-        of new links have number 0 and are not kept.
+        of new links have number 0 and are not kept. New links whose providers cannot be asked (no
+        consent yet, or a fault) are added to `absent` with the reason and left out; without
+        `absent` the first such `ConnectorError` is raised.
         """
         problems: list[ConfigProblem] = []
         fresh: list[tuple[LinkConfig, Link, str]] = []
@@ -161,7 +170,13 @@ class Runtime:
             if known and self.store.setting(_spec(config)) == spec:
                 result.append(ReadyLink(config=config, link=known))
                 continue
-            ends = [self._resolve(config, side, problems) for side in Side]
+            try:
+                ends = [self._resolve(config, side, problems) for side in Side]
+            except ConnectorError as error:
+                if absent is None:
+                    raise
+                absent.append((config, error))
+                continue
             if ends[0] is not None and ends[1] is not None:
                 fresh.append((config, _new_link(config, ends[0], ends[1]), spec))
         problems += _twins(fresh, result)

@@ -13,7 +13,7 @@ from bridge.housekeeping import Housekeeping
 from bridge.intake import Intake, recheck_setting
 from bridge.jobs import Done, Ending, Failed, Snooze, Workers
 from bridge.records import Link, LinkState, RunKind, Side
-from bridge.runtime import ReadyLink, Runtime
+from bridge.runtime import Absent, ReadyLink, Runtime
 from bridge.store import Tx
 from bridge.store.jobs import Claim
 from bridge.sync import Surroundings
@@ -30,6 +30,8 @@ ROLES = ("intake", "workers", "schedule", "web")
 RESUBSCRIBE = timedelta(hours=24)
 RECONSIDER = timedelta(minutes=15)
 """How often a link that waits for a person is tried again by itself."""
+NEWCOMERS = 60.0
+"""Seconds between attempts to start links that could not start."""
 FULL_EVERY = timedelta(hours=24)
 BACKOFF_CAP = timedelta(hours=1)
 
@@ -54,6 +56,9 @@ class Service:
         )
         self._intake = Intake(runtime, self._workers.wake)
         self._housekeeping = Housekeeping(runtime)
+        self._absent: Absent = []
+        self._newcomers: threading.Thread | None = None
+        self._stopping = threading.Event()
         self._web: uvicorn.Server | None = None
         self._web_thread: threading.Thread | None = None
 
@@ -65,9 +70,15 @@ class Service:
         return f"http://{self._web.config.host}:{port}"
 
     def start(self) -> None:
-        """Begin. Raises `ConfigError` if a link cannot be used as configured."""
-        links = self._runtime.ready(self._runtime.select())
+        """Begin. Raises `ConfigError` if a link cannot be used as configured.
+
+        A new link whose account has given no consent yet, or whose provider does not answer, keeps
+        nobody waiting: it is tried again every minute.
+        """
+        links = self._runtime.ready(self._runtime.select(), absent=self._absent)
         self._ready = {item.link.id: item for item in links}
+        for config, error in self._absent:
+            self._log.warning("link %s cannot start yet: %s", config.name, error.message)
         if "web" in self._only:
             self._serve()
         if "intake" in self._only:
@@ -79,15 +90,42 @@ class Service:
             self._housekeeping.start()
         if "workers" in self._only:
             self._workers.start()
+        if self._absent:
+            self._newcomers = threading.Thread(target=self._await, name="newcomers", daemon=True)
+            self._newcomers.start()
         self._log.info("running %s link(s)", len(links))
+
+    def _await(self) -> None:
+        while self._absent and not self._stopping.wait(NEWCOMERS):
+            try:
+                self.take_in()
+            except Exception:  # noqa: BLE001 the loop must outlive any fault
+                self._log.exception("new links could not be looked at; trying again")
+
+    def take_in(self) -> None:
+        """Try the links that could not start; those that can now begin to run."""
+        still: Absent = []
+        found = self._runtime.ready([config for config, _error in self._absent], absent=still)
+        self._absent = still
+        if not found:
+            return
+        self._ready |= {item.link.id: item for item in found}
+        self._intake.learn(item.link for item in found)
+        with self._store.begin() as tx:
+            tx.hint([item.link.id for item in found], self._now())
+        self._workers.wake()
+        self._log.info("%s link(s) more", len(found))
 
     def stop(self) -> None:
         """End within ten seconds; what was being done is taken up by the next start."""
+        self._stopping.set()
         if self._web is not None:
             self._web.should_exit = True
         self._intake.stop()
         self._workers.stop()
         self._housekeeping.stop()
+        if self._newcomers is not None:
+            self._newcomers.join(5)
         if self._web_thread is not None:
             self._web_thread.join(3)
 

@@ -17,7 +17,7 @@ from bridge.errors import UsageError
 from bridge.plan import LinkPlan, action_json, plan_json, stale
 from bridge.reconcile import Action
 from bridge.records import LinkState, RunKind
-from bridge.runtime import ReadyLink, Runtime
+from bridge.runtime import Absent, ReadyLink, Runtime
 from bridge.sync import Outcome
 from connectors.errors import ConnectorError
 from mappings.policy import Window
@@ -166,7 +166,9 @@ def _run(
     started = time.monotonic()
     outcomes: list[Outcome] = []
     failures: list[str] = []
-    ready = runtime.ready(links)
+    absent: Absent = []
+    ready = runtime.ready(links, absent=absent)
+    failures += [f"{config.name}: {advice(error)}" for config, error in absent]
     with _progress(session, kind) as progress:
         for item in ready:
             try:

@@ -207,6 +207,19 @@ def raising(operation: str, error: Exception) -> Callable[[Any], None]:
     return fault
 
 
+def test_one_account_without_consent_does_not_keep_the_others(calbridge: Any) -> None:
+    calbridge.hub.add_calendar("bob", "main").person_puts(lunch())
+
+    def no_ann(call: Any) -> None:
+        if call.account == "ann":
+            raise ReauthorizeError("no consent yet")
+
+    calbridge.hub.before = no_ann
+    answer = calbridge("backfill", "--json")
+    assert (answer.code, answer.json["writes"]) == (1, 1)
+    assert "no consent yet" in answer.err
+
+
 @pytest.mark.parametrize(
     ("error", "advice"),
     [

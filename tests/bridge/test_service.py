@@ -281,6 +281,17 @@ def test_a_lost_calendar_suspends_its_link_until_it_is_back(running: Office) -> 
     assert running.titles() == ["Lunch"]
 
 
+def test_one_account_without_consent_keeps_nobody_waiting_and_joins_later(office: Office) -> None:
+    office.hub.before = failing("calendars", ReauthorizeError("no consent yet"))
+    office.service.start()
+    office.settled()
+    assert office.store.links() == []
+    lunch(office.a)
+    healthy(office.hub)
+    office.service.take_in()
+    until(lambda: office.titles() == ["Lunch"])
+
+
 def test_a_link_that_cannot_be_used_stops_the_start(office: Office) -> None:
     office.a.info = replace(office.a.info, foreign="google")
     with pytest.raises(ConfigError):
