@@ -266,7 +266,28 @@ def _decide_merge(unit: Unit, a: Copy, b: Copy, rules: Rules) -> Decision:
                     fields=tuple(sorted({path[-1] for path in changed})),
                 )
             )
+    if unit.policy_digest != rules.digest:
+        written = {action.side for action in actions}
+        actions += [
+            _look_again(unit.id, source.other, now[source.other])
+            for source in steps
+            if source.other not in written and rules.limits[source.other].zone_rules
+            if now[source.other].event.recurring
+        ]
     return Decision(unit=row, actions=tuple(actions), clashes=clashes)
+
+
+def _look_again(unit_id: str, side: Side, copy: Copy) -> Action:
+    return Action(
+        unit_id=unit_id,
+        side=side,
+        op=Op.UPDATE,
+        cause="the link's rules or the zone data changed",
+        title=copy.event.details.title,
+        desired=copy.event,
+        base=copy,
+        fields=("schedule",),
+    )
 
 
 @dataclass(frozen=True, slots=True)

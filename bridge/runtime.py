@@ -21,7 +21,7 @@ from connectors.contract import Calendar, Connector, Context, Provider, Role
 from connectors.errors import ConnectorError
 from connectors.pacing import FreePacer, LocalPacer, Pacer
 from connectors.registry import plugin
-from mappings import identity
+from mappings import identity, zones
 from mappings.limits import TargetLimits
 
 PROJECTION = 1
@@ -249,6 +249,7 @@ def rules(config: LinkConfig, limits: Mapping[Side, TargetLimits], now: datetime
         policy.color,
         asdict(policy.filters),
         repr(limits[Side.B]),
+        [zones.DATA_VERSION for side in Side if limits[side].zone_rules],
     ]
     return Rules(
         policy=policy,

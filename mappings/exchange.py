@@ -51,6 +51,7 @@ LIMITS = TargetLimits(
     max_duration=timedelta(days=5 * 365),
     rules=RuleLimits(parts=frozenset({"BYMONTH", "BYMONTHDAY", "BYDAY", "BYSETPOS"}), rdates=False),
     marks=True,
+    zone_rules=True,
 )
 """What a calendar item can hold. Series are written as patterns (`mappings.patterns`)."""
 

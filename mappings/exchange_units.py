@@ -12,7 +12,7 @@ from datetime import date, datetime
 from typing import Any
 
 from mappings import exchange as dialect
-from mappings import recurrence
+from mappings import recurrence, zones
 from mappings.errors import UnmappableError
 from mappings.exchange import Shown, Wire, Zoning
 from mappings.exchange_recurrence import alike
@@ -167,7 +167,7 @@ def drafts(
 def _draft(
     event: Event, item: Part | Single, mailbox: str, now: datetime, generation: int, uid: str
 ) -> Draft:
-    origin = origin_of(event, item, uid, "")
+    origin = origin_of(event, item, uid, zones.DATA_VERSION)
     if isinstance(item, Single):
         zoning = dialect.written_in(item.when, mailbox)
         fields = dialect.encode(item.details, item.when, zoning)
@@ -213,6 +213,12 @@ def rolling(marks: Sequence[Mark]) -> bool:
     origins = [mark.origin for mark in marks if mark.origin and mark.origin.rule]
     endless = [each for each in origins if "UNTIL=" not in each.rule and "COUNT=" not in each.rule]
     return any("SEG:" in each.part or each.occurrence is not None for each in endless)
+
+
+def outdated(marks: Sequence[Mark]) -> bool:
+    """True if zones were chosen by other zone data than ours."""
+    origins = (mark.origin for mark in marks)
+    return any(origin.tzdata != zones.DATA_VERSION for origin in origins if origin)
 
 
 def part_of(mark: Mark | None) -> str:

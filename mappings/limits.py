@@ -27,7 +27,9 @@ class TargetLimits:
 
     `palette` maps the provider's colour name to `#rrggbb`; empty = colours are free or, with
     `colors` False, not held at all. `reminder_range` is minutes before the start (low, high).
-    `marks` = the side can keep an invisible private mark on an event.
+    `marks` = the side can keep an invisible private mark on an event. `zone_rules` = the side has
+    zone rules of its own, and a series was written under those that agreed with our zone data:
+    when that data changes, each series has to be looked at again.
     """
 
     title_length: int | None = None
@@ -54,3 +56,4 @@ class TargetLimits:
     max_duration: timedelta | None = None
     rules: RuleLimits = field(default_factory=RuleLimits)
     marks: bool = False
+    zone_rules: bool = False

@@ -11,8 +11,13 @@ from functools import cache, lru_cache
 from importlib.resources import files
 from zoneinfo import ZoneInfo
 
+import tzdata
+
 from mappings.errors import UnmappableError
 from mappings.model import When
+
+DATA_VERSION: str = tzdata.IANA_VERSION
+"""The release of the zone data that everything here follows, for instance `2026f`."""
 
 _OFFSET = re.compile(r"(?:UTC|GMT)?\s*([+-])(\d{1,2})(?::?(\d{2}))?", re.IGNORECASE)
 _DISPLAY = re.compile(r"\((?:UTC|GMT)(?:[+-]\d{1,2}:?\d{2})?\)\s*(.+)", re.IGNORECASE)

@@ -77,10 +77,11 @@ class ExchangeConnector:
         return made
 
     def update(self, calendar: str, copy: Copy, event: Event) -> Copy:
-        """Change the unit from `copy` to `event`. With nothing to change, a series that Exchange
-        cannot say and that therefore is written some years ahead only is continued."""
-        if copy.event == event and copy.extend_at is not None:
-            changed = self._writer.extend(calendar, copy)
+        """Change the unit from `copy` to `event`. With nothing to change, a series is looked at
+        again: one that can only be written some years ahead is continued, and one whose zones
+        were chosen by other zone data gets those that are right now."""
+        if copy.event == event:
+            changed = self._writer.review(calendar, copy)
         else:
             changed = self._writer.update(calendar, copy, event)
         self._recall.written(changed)

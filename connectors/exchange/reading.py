@@ -117,6 +117,11 @@ class Group:
         return next((key for key in keys if key), None)
 
     @property
+    def outdated(self) -> bool:
+        """True if its zones were chosen by other zone data than ours."""
+        return units.outdated([item.mark for item in self.items if item.mark])
+
+    @property
     def planned(self) -> datetime | None:
         """When a series that can only be written some years ahead was last continued; None for
         every other unit."""

@@ -81,8 +81,6 @@ class Writer:
     def update(self, calendar: str, copy: Copy, event: Event) -> Copy:
         """As `Connector.update`. Two calls for a single event; a series is looked at first."""
         self._reader.require(calendar)
-        if copy.event == event:
-            return copy
         alone = [member.id for member in copy.members] == [copy.ref]
         if alone and not copy.event.recurring and not event.recurring:
             return self._update_single(calendar, copy, event)
@@ -96,15 +94,19 @@ class Writer:
             self._rebuild(calendar, group, event, mails)
         return self._now(calendar, copy.ref)
 
-    def extend(self, calendar: str, copy: Copy) -> Copy:
+    def review(self, calendar: str, copy: Copy) -> Copy:
         """Write the further items of a series that is written a few years ahead only, and note
-        when that was done."""
+        when that was done. Make a series anew whose zones our zone data would not choose now."""
         self._reader.require(calendar)
+        if not copy.event.recurring:
+            return copy
         group = self._expected(calendar, copy)
-        if group.planned is None:
+        if group.planned is None and not group.outdated:
             return copy
         wanted = self._wanted(group, copy.event)
-        if self._in_place(group, wanted):
+        if group.outdated and not _same_zones(group, wanted):
+            self._rebuild(calendar, group, copy.event, "SendToNone")
+        elif self._in_place(group, wanted):
             self._change(calendar, group, wanted, "SendToNone")
         self._date(calendar, copy.ref)
         return self._now(calendar, copy.ref)
@@ -438,6 +440,16 @@ def _same_shape(held: Held, draft: Draft) -> bool:
     if shown.pattern is None or draft.pattern is None:
         return True
     return alike(shown.pattern, draft.pattern) and shown.bounds == draft.bounds
+
+
+def _same_zones(group: Group, wanted: Sequence[Draft]) -> bool:
+    """True if what stands there was written in the zones that are wanted."""
+    zoned = {_name(draft.mark): draft.mark.zoning for draft in wanted}
+    return all(
+        (zoning := zoned.get(_name(item.mark))) is None or zoning == item.mark.zoning
+        for item in group.items
+        if item.mark
+    )
 
 
 def _same_rule(item: Item, draft: Draft) -> bool:

@@ -17,7 +17,7 @@ from connectors.memory import MemoryProvider, MemoryWorld
 from connectors.memory.calendar import MemoryCalendar
 from connectors.memory.world import Call
 from connectors.testing.builders import event
-from mappings import identity
+from mappings import identity, zones
 from mappings.model import Key
 from mappings.policy import Content, DeleteGuard, Direction, Filters, Policy
 
@@ -363,3 +363,19 @@ def test_half_a_creation_is_taken_back_when_its_source_is_gone(pair: Pair) -> No
 
 class Crash(BaseException):
     """The process dies here."""
+
+
+def test_series_are_looked_at_again_when_the_zone_data_changes(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limits = replace(pair.there.capabilities.limits, zone_rules=True)
+    pair.there.capabilities = replace(pair.there.capabilities, limits=limits)
+    pair.a.person_puts(event("Lunch", "2026-03-03T12:00"))
+    pair.a.person_puts(event("Standup", rule=WEEKLY))
+    pair.run()
+    monkeypatch.setattr(zones, "DATA_VERSION", "2099z")
+    pair.there.calls.clear()
+    pair.run()
+    assert pair.there.calls["update"] == 1
+    pair.run()
+    assert pair.there.calls["update"] == 1

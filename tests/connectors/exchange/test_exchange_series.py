@@ -1,6 +1,7 @@
 """Series at Exchange: decomposed where a pattern cannot say it, made anew where it would lose."""
 
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from connectors.contract import Gone, Whole
 from connectors.errors import ConnectorError
 from connectors.testing import builders
 from connectors.testing.builders import cancelled, edited, moved
+from mappings import exchange_units, zones
 from mappings.model import Event, Key
 
 from .conftest import expected, listed
@@ -252,3 +254,45 @@ def test_a_single_event_that_once_was_several_items_can_be_changed(shared: Any) 
     again = connector.update(calendar, single, edited(single.event, title="Renamed"))
     assert (again.ref, again.event.details.title) == (made.ref, "Renamed")
     assert [item["subject"] for item in shared.items(calendar)] == ["Renamed"]
+
+
+def test_new_zone_data_changes_nothing_where_the_zones_still_agree(
+    shared: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calendar = shared.calendar("new-zone-data")
+    connector = shared.connect()
+    made = connector.create(calendar, WEEKLY, KEY)
+    mark = shared.mark()
+    assert connector.update(calendar, made, made.event) == made
+    assert not {"CreateItem", "UpdateItem", "DeleteItem"} & set(shared.calls(mark))
+    monkeypatch.setattr(zones, "DATA_VERSION", "2099z")
+    seen = connector.update(calendar, made, made.event)
+    assert (seen.ref, seen.event) == (made.ref, made.event)
+    assert shared.shown(calendar) == expected(WEEKLY)
+    mark = shared.mark()
+    connector.update(calendar, seen, seen.event)
+    assert not {"CreateItem", "UpdateItem", "DeleteItem"} & set(shared.calls(mark))
+
+
+def test_new_zone_data_moves_a_series_to_the_zone_that_agrees_now(
+    shared: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calendar = shared.calendar("another-zone")
+    connector = shared.connect()
+    series = cancelled(edited(WEEKLY, SECOND, title="With guests"), THIRD)
+    choose = exchange_units.plan
+
+    def paris(*arguments: Any, **options: Any) -> Any:
+        planned = choose(*arguments, **options)
+        parts = tuple(replace(part, zone="Romance Standard Time") for part in planned.parts)
+        return replace(planned, parts=parts)
+
+    with monkeypatch.context() as then:
+        then.setattr(zones, "DATA_VERSION", "2020a")
+        then.setattr(exchange_units, "plan", paris)
+        made = connector.create(calendar, series, KEY)
+    assert [item["zone"] for item in shared.items(calendar)] == ["Romance Standard Time"]
+    seen = connector.update(calendar, made, made.event)
+    assert [item["zone"] for item in shared.items(calendar)] == ["W. Europe Standard Time"]
+    assert (seen.ref, seen.event) == (made.ref, series)
+    assert shared.shown(calendar) == expected(series)
