@@ -38,6 +38,7 @@ from exchangelib.version import (
     EXCHANGE_O365,
 )
 from oauthlib.oauth2 import TokenExpiredError
+from requests.adapters import HTTPAdapter
 
 from connectors.errors import (
     ConnectorError,
@@ -167,24 +168,29 @@ class Organization:
             retry_policy=FailFast(),
             max_connections=self._connections,
         )
-        trust = {"trusted": settings.ca_bundle, "TIMEOUT": settings.timeout_seconds}
-        kind = type("BridgeProtocol", (_Connections,), trust)
+        traits: dict[str, Any] = {"TIMEOUT": settings.timeout_seconds}
+        if settings.ca_bundle:
+            bundle = {"bundle": settings.ca_bundle}
+            traits["HTTP_ADAPTER_CLS"] = type("BundleAdapter", (_Trusting,), bundle)
+        kind = type("BridgeProtocol", (_Connections,), traits)
         made: Any = type.__call__(kind, config=config)
         return made
 
 
 class _Connections(Protocol):  # type: ignore[misc]
-    """The library's connections with our name and the configured certificates."""
+    """The library's connections with our name."""
 
     USERAGENT = "feishu-calendar-bridge"
-    trusted: str | None = None
 
-    @classmethod
-    def raw_session(cls, *args: Any, **options: Any) -> Any:
-        session = super().raw_session(*args, **options)
-        if cls.trusted:
-            session.verify = cls.trusted
-        return session
+
+class _Trusting(HTTPAdapter):
+    """Trusts the configured certificates and nothing else, whatever REQUESTS_CA_BUNDLE says: in a
+    session that variable counts more than the session's own setting."""
+
+    bundle = ""
+
+    def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
+        super().cert_verify(conn, url, self.bundle, cert)  # type: ignore[no-untyped-call]
 
 
 def _discovered(account: str, credentials: Any) -> str:
