@@ -123,7 +123,7 @@ def demo(session: Session, *, once: bool, seed: int) -> int:
     """Tell the whole story; exit 1 if anything differs at the end."""
     say = _silent if session.as_json else click.echo
     with tempfile.TemporaryDirectory(prefix="calbridge-demo-") as folder, _world(seed) as trial:
-        say("An office at Feishu and Lark, its empty calendars at Google and Exchange:")
+        say(f"{trial.title}:")
         for name, url in trial.urls().items():
             say(f"  {name:8} {url}")
         path = Path(folder) / "demo.yaml"
@@ -164,7 +164,7 @@ def _tell(runtime: Runtime, trial: Trial, say: Any) -> Story:
         for item in runtime.ready(runtime.select())
     )
     say(f"  a second backfill: {again} writes")
-    say("\nLive edits at Feishu and Lark (pushes are bundled for 3 s there):")
+    say(f"\nLive edits ({trial.note}):")
     service = Service(runtime)
     service.start()
     try:

@@ -39,7 +39,7 @@ class Trial:
 
     `config` is the content of a config file without `database` and `secret_key`. `webhook` is
     told where the bridge listens, once that is known; `listening` says whether every connection
-    that carries pushes is open.
+    that carries pushes is open. `title` and `note` tell a reader what is to be seen.
     """
 
     sandboxes: Mapping[str, Sandbox]
@@ -48,6 +48,8 @@ class Trial:
     edits: Callable[[], Sequence[Edit]] = lambda: ()
     webhook: Callable[[str], None] = lambda _address: None
     listening: Callable[[], bool] = lambda: True
+    title: str = ""
+    note: str = ""
     control: "ControlHub | None" = field(default=None)
 
     def start(self) -> "Trial":
