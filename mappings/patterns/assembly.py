@@ -256,6 +256,8 @@ def _assembled(
             held |= own
             alone += detached
             name = piece.key + _suffix(event, strand.clock)
+            if any(other.key == name for other in parts):
+                name += f"@{piece.first}"  # one pattern twice, the second time from then on
             parts.append(
                 replace(part, key=name, zone=zone.windows, zone_substituted=zone.substituted)
             )

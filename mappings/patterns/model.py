@@ -106,7 +106,8 @@ def name(pattern: Pattern, first: date) -> str:
             return _phased("D", interval, first.toordinal())
         case Weekly(interval, days, first_day):
             week = (first.toordinal() - 1 - WEEKDAYS.index(first_day)) // 7
-            return _phased(f"W:{','.join(days)}", interval, week)
+            begins = f"^{first_day}" if first_day != "MO" and interval > 1 < len(days) else ""
+            return _phased(f"W:{','.join(days)}{begins}", interval, week)
         case AbsoluteMonthly(interval, day):
             return _phased(f"AM:d={day}", interval, months)
         case RelativeMonthly(interval, days, index):

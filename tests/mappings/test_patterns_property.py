@@ -8,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from connectors.testing import builders
 from mappings import zones
 from mappings.errors import UnmappableError
 from mappings.model import WEEKDAYS, Details, Event, Key, Override, When
@@ -201,3 +202,13 @@ def test_a_plan_shows_what_the_event_shows(event: Event | None) -> None:
 @settings(max_examples=10_000, deadline=None, suppress_health_check=list(HealthCheck))
 def test_ten_thousand_plans_show_what_their_events_show(event: Event | None) -> None:
     check(event)
+
+
+def test_weeks_that_begin_on_different_days_give_parts_of_different_names() -> None:
+    series = builders.event(
+        "x", "2024-10-23", days=1, rule="FREQ=MONTHLY;INTERVAL=3;BYDAY=MO,TU,WE;UNTIL=20261028"
+    )
+    made = plan(series, EWS, NOW)
+    names = [item.key for item in (*made.parts, *made.singles)]
+    assert sum(name.startswith("W:MO,TU") for name in names) > 1
+    assert len(set(names)) == len(names)
