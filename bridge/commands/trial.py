@@ -249,7 +249,8 @@ def _summary(story: Story) -> None:
             click.echo(f"{item.link}: {difference}")
     verdict = "Both sides are the same." if story.good else "SOMETHING IS WRONG."
     click.echo(
-        f"{story.events} events, {len(story.edits)} live edits, {story.differences} differences, "
+        f"{story.events} copies, {len(story.edits)} arrivals of live edits, "
+        f"{story.differences} differences, "
         f"{story.mails} mails sent. {verdict}"
     )
 

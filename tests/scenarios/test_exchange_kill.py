@@ -37,8 +37,10 @@ def test_twenty_kills_leave_no_double_and_lose_nothing(
     mailbox: Any, spawn: Callable[..., BaseProcess], command: str
 ) -> None:
     dice, hand = random.Random(21), Hands(mailbox, 22)
-    killed = 0
-    for _round in range(KILLS):
+    killed = rounds = 0
+    while killed < KILLS:
+        rounds += 1
+        assert rounds <= 4 * KILLS, "most of them end before they can be killed"
         for _edit in range(dice.randrange(2, 6)):
             hand.edit()
         moment = calls(mailbox) + dice.randrange(1, 40)
@@ -50,7 +52,6 @@ def test_twenty_kills_leave_no_double_and_lose_nothing(
         killed += process.is_alive()
         process.kill()
         process.join()
-    assert killed >= KILLS // 2
 
     mailbox.run()
     assert mailbox.titles() == mailbox.source_titles()

@@ -73,8 +73,10 @@ def test_fifty_kills_leave_no_double_and_lose_nothing(
     desk: Any, spawn: Callable[..., BaseProcess], command: str
 ) -> None:
     dice, hand = random.Random(11), Hand(desk, 12)
-    killed = 0
-    for _round in range(KILLS):
+    killed = rounds = 0
+    while killed < KILLS:
+        rounds += 1
+        assert rounds <= 4 * KILLS, "most of them end before they can be killed"
         for _edit in range(dice.randrange(2, 6)):
             hand.edit()
         moment = calls(desk) + dice.randrange(1, 16)
@@ -86,7 +88,6 @@ def test_fifty_kills_leave_no_double_and_lose_nothing(
         killed += process.is_alive()
         process.kill()
         process.join()
-    assert killed >= KILLS // 2
 
     desk.run()
     assert desk.titles() == desk.source_titles()
