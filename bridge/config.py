@@ -16,9 +16,9 @@ from bridge.config_schema import HubSection, LinkSection, RootSection, ServiceSe
 from bridge.config_text import Text, dotted, read
 from bridge.errors import ConfigError, ConfigProblem
 from connectors.registry import UnknownConnectorError, known_types, plugin
-from mappings.policy import Direction, Policy
+from mappings.policy import Policy
 
-DEFAULT_POLICY = Policy(direction=Direction.TO_TARGET)
+DEFAULT_POLICY = Policy()
 Place = tuple[str | int, ...]
 M = TypeVar("M", bound=BaseModel)
 
@@ -154,10 +154,6 @@ class _Checker:
                 self._unknown((*here, "to"), link.to, connectors, what="connector")
                 continue
             policy = link.over(base)
-            if policy.direction is not Direction.TO_TARGET:
-                self._problem(
-                    (*here, "direction"), "only to-target is offered so far; leave it out"
-                )
             yield LinkConfig(
                 name=link.name or _name(user, link.to, index, sections),
                 user=user,

@@ -15,6 +15,7 @@ from mappings.policy import (
     EditVersusDelete,
     Filters,
     Policy,
+    Unwritable,
     Window,
 )
 
@@ -104,6 +105,7 @@ class PolicySection(Strict):
     filters: FilterSection | None = None
     conflict: Conflict | None = None
     edit_versus_delete: EditVersusDelete | None = None
+    unwritable: Unwritable | None = None
     delete_guard: GuardSection | None = None
 
     def over(self, base: Policy) -> Policy:

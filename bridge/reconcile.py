@@ -16,7 +16,7 @@ from mappings import merge, recurrence
 from mappings.limits import TargetLimits
 from mappings.merge import Change, Path
 from mappings.model import Event, Loss
-from mappings.policy import AttendeePolicy, Content, Direction, EditVersusDelete, Policy
+from mappings.policy import AttendeePolicy, Content, EditVersusDelete, Policy
 from mappings.policy import Conflict as ConflictPolicy
 from mappings.projection import project
 
@@ -48,8 +48,7 @@ class Rules:
 
     def writes(self, side: Side) -> bool:
         """Whether the policy lets changes travel to that side."""
-        allowed = Direction.TO_TARGET if side is Side.B else Direction.FROM_TARGET
-        return self.policy.direction in (Direction.TWO_WAY, allowed)
+        return self.policy.writes(to_target=side is Side.B)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

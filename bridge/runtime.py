@@ -201,7 +201,7 @@ class Runtime:
         except LookupError as error:
             problems.append(ConfigProblem(place=place, message=str(error), line=config.line))
             return None
-        message = _unfit(found, writing=side is Side.B)
+        message = _unfit(found, writing=config.policy.writes(to_target=side is Side.B))
         if message:
             problems.append(ConfigProblem(place=place, message=message, line=config.line))
             return None

@@ -37,6 +37,14 @@ class Conflict(StrEnum):
     B = "b"
 
 
+class Unwritable(StrEnum):
+    """What becomes of an edit of a copy whose original the account may not change, being only a
+    participant: the copy is put back, or left as it is."""
+
+    REVERT = "revert"
+    KEEP = "keep"
+
+
 class EditVersusDelete(StrEnum):
     """What happens when one side edited what the other deleted."""
 
@@ -94,4 +102,10 @@ class Policy:
     filters: Filters = field(default_factory=Filters)
     conflict: Conflict = Conflict.NEWEST
     edit_versus_delete: EditVersusDelete = EditVersusDelete.EDIT_WINS
+    unwritable: Unwritable = Unwritable.REVERT
     delete_guard: DeleteGuard = field(default_factory=DeleteGuard)
+
+    def writes(self, *, to_target: bool) -> bool:
+        """Whether changes travel to calendar B (`to_target`) or to A."""
+        allowed = Direction.TO_TARGET if to_target else Direction.FROM_TARGET
+        return self.direction in (Direction.TWO_WAY, allowed)

@@ -57,7 +57,7 @@ def test_a_short_config_has_sensible_defaults(load: Load) -> None:
     (link,) = loaded.links
     assert (link.name, link.user, link.line) == ("ann/other", "ann", 8)
     assert (link.a.connector, link.a.account, link.a.calendar) == ("hub", "ann", "primary")
-    assert link.policy.direction is Direction.TO_TARGET
+    assert link.policy.direction is Direction.TWO_WAY
     assert link.policy.window == Window(past=timedelta(days=90), future=None)
     assert loaded.connectors["hub"].settings == MemorySettings(world="one")
     assert loaded.service.workers == 4
@@ -149,8 +149,8 @@ BAD = {
         "9: defaults.content: should be 'full', 'title' or 'busy'",
     ),
     "bad direction": (
-        GOOD.replace(LINK, "      - {to: other, account: ann, direction: two-way}\n"),
-        "8: users.ann.links[0].direction: only to-target is offered so far; leave it out",
+        GOOD.replace(LINK, "      - {to: other, account: ann, direction: both}\n"),
+        "8: users.ann.links[0].direction: should be 'two-way', 'to-target' or 'from-target'",
     ),
     "no direction at all": (
         GOOD + "defaults: {direction: sideways}\n",
@@ -311,7 +311,7 @@ def test_a_relative_database_stands_beside_the_config(load: Load, tmp_path: Path
 def test_the_example_loads_as_it_is() -> None:
     loaded = config.load(ROOT / "config.yaml", {})
     assert [link.name for link in loaded.links] == ["alice/google"]
-    assert loaded.links[0].policy.direction is Direction.TO_TARGET
+    assert loaded.links[0].policy.direction is Direction.TWO_WAY
 
 
 def test_the_example_is_what_init_writes() -> None:
