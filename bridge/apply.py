@@ -6,7 +6,7 @@ in parallel as far as the provider permits; only the calling thread touches the 
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import groupby, islice
@@ -102,8 +102,13 @@ class _Books:
     settled: list[int] = field(default_factory=list)
 
 
+def threads(width: int) -> Executor:
+    """So many calls at a time."""
+    return ThreadPoolExecutor(max_workers=width, thread_name_prefix="apply")
+
+
 class Applier:
-    """Applies the decisions of one pass over one link."""
+    """Applies the decisions of one pass over one link. `workers` makes what the calls run on."""
 
     def __init__(
         self,
@@ -117,7 +122,9 @@ class Applier:
         fence: Callable[[Tx], None],
         log: Callable[..., None],
         progress: Callable[[int], None] = lambda _done: None,
+        workers: Callable[[int], Executor] = threads,
     ) -> None:
+        self._workers = workers
         self._store = store
         self._link = link
         self._run_id = run_id
@@ -138,7 +145,7 @@ class Applier:
         width = max(each.parallel_writes for each in capabilities)
         size = width * max(4, *(each.batch_size for each in capabilities))
         source = iter(tasks)
-        with ThreadPoolExecutor(max_workers=width, thread_name_prefix="apply") as pool:
+        with self._workers(width) as pool:
             running: _Running = {}
             try:
                 while self._abort is None and (chunk := self._next(source, size)):
@@ -313,7 +320,8 @@ class Applier:
 
     def _collect(self, running: _Running) -> None:
         finished, _pending = wait(running, return_when=FIRST_COMPLETED)
-        lots = [(future.result(), running.pop(future)) for future in finished]
+        # In the order of sending, so that the same course of events leaves the same rows.
+        lots = [(f.result(), running.pop(f)) for f in list(running) if f in finished]
         books = _Books()
         for results, intents in lots:
             self._fault_counted = False

@@ -1,10 +1,11 @@
 """One pass over one link: recover, read, decide, guard, apply, and only then move the cursors."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from bridge.apply import Applier, Counts, Task
+from bridge.apply import Applier, Counts, Task, threads
 from bridge.completion import Completion
 from bridge.observe import Observation, Observer
 from bridge.plan import LinkPlan, guard
@@ -46,13 +47,15 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surroundings:
-    """What a pass uses from outside. `fence` raises if the pass has lost its lease."""
+    """What a pass uses from outside. `fence` raises if the pass has lost its lease, `workers`
+    makes what the calls of so many at a time run on."""
 
     store: Store
     now: Callable[[], datetime]
     log: Callable[..., None]
     fence: Callable[[Tx], None] = lambda _tx: None
     progress: Callable[[str, int], None] = lambda _link, _done: None
+    workers: Callable[[int], Executor] = threads
 
 
 class LinkPass:
@@ -131,6 +134,7 @@ class LinkPass:
             fence=around.fence,
             log=around.log,
             progress=lambda done: around.progress(self._link.name, done),
+            workers=around.workers,
         )
         self._outcome.counts = applier.counts
         applier.apply(self._first())
