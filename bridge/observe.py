@@ -220,6 +220,7 @@ class Observer:
         return Unit(
             id=unit_id,
             link_id=self._link.id,
+            home=self._side,
             ref_a=ref if self._side is Side.A else None,
             ref_b=ref if self._side is Side.B else None,
         )

@@ -79,7 +79,9 @@ class UnitState(StrEnum):
 class Unit:
     """One unit of a link: both shadows, and how it fares.
 
-    `id` is derived from the link and the side and ref where it was first seen. `ref_a` and
+    `id` is derived from the link and the side and ref where it was first seen. `home` is the side
+    that the event comes from, whose copy on the other side is ours; None where both are people's
+    own and the bridge has only found that they are the same. `ref_a` and
     `ref_b` name it on each side, None where it never stood; a unit that could not be read, or
     that is gone from a side, has a ref without a shadow there. `generation` grows when the unit
     has to be made anew on a side, because providers remember create keys of the dead. `rewrites`
@@ -90,6 +92,7 @@ class Unit:
     id: str
     link_id: int
     state: UnitState = UnitState.LIVE
+    home: Side | None = Side.A
     ref_a: str | None = None
     ref_b: str | None = None
     a: Copy | None = None

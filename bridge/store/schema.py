@@ -28,7 +28,7 @@ from sqlalchemy import (
     text,
 )
 
-HEAD = "0001"
+HEAD = "0002"
 """The newest migration, which these tables are the result of."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -112,6 +112,7 @@ units = Table(
     Column("extend_at", Instant),
     Column("policy_digest", _Exact, nullable=False),
     Column("generation", Integer, nullable=False),
+    Column("home", String(1)),
     Column("attempts", Integer, nullable=False),
     Column("rewrites", Integer, nullable=False),
     Column("titles", Text, nullable=False),

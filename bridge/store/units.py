@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import Select, case, delete, func, insert, or_, select, tuple_
 
+from bridge.names import names
 from bridge.records import Side, Unit, UnitState
 from bridge.store.schema import cursors, digest, intents, members, units
 from bridge.store.session import CHUNK, Reads, Writes, chunks
@@ -54,6 +55,31 @@ class UnitReads(Reads):
             .order_by(_BURIED)
         )
         return next(self._units(query), None)
+
+    def units_by_name(
+        self, link_id: int, side: Side, wanted: Collection[str]
+    ) -> dict[str, list[Unit]]:
+        """The units whose copy on that side has one of these names (`bridge.names`); a name may
+        belong to several. Tombstones have none."""
+        found: dict[str, list[Unit]] = {}
+        for chunk in chunks(set(wanted)):
+            by_hash = {digest(name): name for name in chunk}
+            query = (
+                select(members.c.id_hash, units)
+                .join(
+                    units, (members.c.link_id == units.c.link_id) & (members.c.unit_id == units.c.id)
+                )
+                .where(
+                    members.c.link_id == link_id,
+                    members.c.side == side.value,
+                    members.c.id_hash.in_(list(by_hash)),
+                )
+                .order_by(units.c.id)
+            )
+            with self.reading() as connection:
+                for row in connection.execute(query).mappings():
+                    found.setdefault(by_hash[row["id_hash"]], []).append(unit_from_row(row))
+        return found
 
     def units(self, link_id: int, *, state: UnitState | None = None) -> Iterator[Unit]:
         """All units of a link by id, read in small batches as the caller asks for them.
@@ -191,6 +217,7 @@ def unit_to_row(unit: Unit) -> dict[str, Any]:
         "extend_at": unit.extend_at,
         "policy_digest": unit.policy_digest,
         "generation": unit.generation,
+        "home": unit.home.value if unit.home else None,
         "attempts": unit.attempts,
         "rewrites": unit.rewrites,
         "titles": _titles(unit),
@@ -219,6 +246,7 @@ def unit_from_row(row: Mapping[Any, Any]) -> Unit:
         b=_copy(row["b"]),
         policy_digest=row["policy_digest"],
         generation=row["generation"],
+        home=Side(row["home"]) if row["home"] else None,
         losses=tuple(map(loss_from_json, load(row["losses"]) or ())),
         error_code=row["error_code"],
         error=row["error"],
@@ -244,7 +272,7 @@ def _titles(unit: Unit) -> str:
 def _member_rows(unit: Unit) -> Iterator[dict[str, Any]]:
     for side in Side:
         copy = unit.copy(side)
-        for id_ in {member.id for member in copy.members} if copy else ():
+        for id_ in {*(member.id for member in copy.members), *names(copy)} if copy else ():
             yield {
                 "link_id": unit.link_id,
                 "unit_id": unit.id,
