@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Any
 
 from connectors.contract import Copy
+from mappings.merge import Path
 from mappings.model import Loss
 
 
@@ -67,12 +68,29 @@ class Link:
 
 
 class UnitState(StrEnum):
-    """`LIVE`: kept the same. `PARKED`: waits for a person or for its next attempt. `DONE`:
-    deleted on both sides; the row stays as a tombstone so that a late echo finds it."""
+    """`LIVE`: kept the same. `PARKED`: waits for a person or for its next attempt. `DROPPED`: a
+    person said to leave it alone; neither side is touched any more. `DONE`: deleted on both sides;
+    the row stays as a tombstone so that a late echo finds it."""
 
     LIVE = "live"
     PARKED = "parked"
+    DROPPED = "dropped"
     DONE = "done"
+
+
+WHOLE: Path = ("*",)
+"""Stands for the unit itself where paths are named."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Restored:
+    """What an undo of run `run` put back on `side`, where it stays as it is although the other
+    side says otherwise, until somebody changes it there. `WHOLE` among `paths`: the unit stands
+    on `side` alone, or in spite of the link's filters."""
+
+    run: int
+    side: Side
+    paths: frozenset[Path]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,9 +102,10 @@ class Unit:
     own and the bridge has only found that they are the same. `ref_a` and
     `ref_b` name it on each side, None where it never stood; a unit that could not be read, or
     that is gone from a side, has a ref without a shadow there. `generation` grows when the unit
-    has to be made anew on a side, because providers remember create keys of the dead. `rewrites`
-    counts writes since the last human edit (churn breaker). `retry_at` None while parked = only a
-    person helps.
+    has to be made anew on a side, because providers remember create keys of the dead. `made` names
+    the sides where what stands was made by us. `rewrites` counts writes since the last human edit
+    (churn breaker). `retry_at` None while parked = only a person helps. `restored` is what an undo
+    put back for good.
     """
 
     id: str
@@ -105,6 +124,8 @@ class Unit:
     attempts: int = 0
     retry_at: datetime | None = None
     rewrites: int = 0
+    made: frozenset[Side] = frozenset()
+    restored: Restored | None = None
 
     def copy(self, side: Side) -> Copy | None:
         """The shadow of that side."""
@@ -123,7 +144,7 @@ class Unit:
     def without(self, side: Side) -> "Unit":
         """The same unit after we took it away from that side: nothing of it stands there now,
         so that the provider's own word of our deletion is no news."""
-        gone = self.with_copy(side, None)
+        gone = replace(self.with_copy(side, None), made=self.made - {side})
         return replace(gone, ref_a=None) if side is Side.A else replace(gone, ref_b=None)
 
     def with_copy(self, side: Side, copy: Copy | None) -> "Unit":
@@ -190,6 +211,7 @@ class RunKind(StrEnum):
     SYNC = "sync"
     APPLY = "apply"
     UNDO = "undo"
+    UNLINK = "unlink"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
