@@ -13,6 +13,7 @@ from mappings.patterns.closed import expand_pattern
 from mappings.patterns.gaps import skipped_keys
 from mappings.patterns.model import NoEnd
 from mappings.patterns.moves import settle
+from mappings.patterns.pins import begun, cut_days, pinned_until, pins
 from mappings.patterns.profile import Profile
 from mappings.patterns.result import Part, Plan, Single
 from mappings.patterns.shape import (
@@ -69,7 +70,10 @@ def assemble(event: Event, profile: Profile, now: datetime, zone: ZoneSpan) -> A
     shapes = _shapes(event, event.rule, profile, now)
     if shapes is None:
         return only_singles(event, profile, now, "the target cannot repeat so often in a day")
-    woven = [_woven(event, strand, found, window) for strand, found in shapes]
+    woven = [_woven(event, strand, found, window, profile) for strand, found in shapes]
+    if None in woven:
+        reason = "a change of the clock cuts into one occurrence after the other"
+        return only_singles(event, profile, now, reason)
     tier = max(found.tier for _, found in shapes)
     segmented = any(found.tier is Tier.SEGMENTED and found.rest == () for _, found in shapes)
     last = (now + NEXT_SEGMENT).date() if segmented else window[1]
@@ -132,7 +136,7 @@ def passed_through(event: Event, profile: Profile) -> Plan | None:
     )
     alone = [key for key in event.rdates if not limits.rdates]
     alone += [item.key for item in event.overrides if item.key not in present]
-    return Plan(tier=Tier.NATIVE, parts=(part,), singles=_singles(event, alone, frozenset()))
+    return Plan(tier=Tier.NATIVE, parts=(part,), singles=single_events(event, alone, frozenset()))
 
 
 def _allowed(rule: Rule, limits: RuleLimits) -> bool:
@@ -268,7 +272,7 @@ def _assembled(
         if rule is None or not in_rule(rule, event.when, datetime.fromisoformat(key))
     ]
     alone += _strays(event, changed.values(), held | set(alone), made.rolling)
-    singles = _singles(event, sorted(set(alone)), cancelled)
+    singles = single_events(event, sorted(set(alone)), cancelled)
     plan = replace(made, parts=tuple(parts), singles=singles, losses=_losses(made, len(parts)))
     return Assembled(plan, without)
 
@@ -344,7 +348,8 @@ def _strays(
     return found
 
 
-def _singles(event: Event, keys: Iterable[Key], gone: frozenset[Key]) -> tuple[Single, ...]:
+def single_events(event: Event, keys: Iterable[Key], gone: frozenset[Key]) -> tuple[Single, ...]:
+    """Events that stand for those occurrences of a series at its first member, except `gone`."""
     changed = event.overrides_by_key
     found = []
     for key in keys:
