@@ -102,10 +102,9 @@ class Unit:
     own and the bridge has only found that they are the same. `ref_a` and
     `ref_b` name it on each side, None where it never stood; a unit that could not be read, or
     that is gone from a side, has a ref without a shadow there. `generation` grows when the unit
-    has to be made anew on a side, because providers remember create keys of the dead. `made` names
-    the sides where what stands was made by us. `rewrites` counts writes since the last human edit
-    (churn breaker). `retry_at` None while parked = only a person helps. `restored` is what an undo
-    put back for good.
+    has to be made anew on a side, because providers remember create keys of the dead. `rewrites`
+    counts writes since the last human edit (churn breaker). `retry_at` None while parked = only a
+    person helps. `restored` is what an undo put back for good.
     """
 
     id: str
@@ -124,7 +123,6 @@ class Unit:
     attempts: int = 0
     retry_at: datetime | None = None
     rewrites: int = 0
-    made: frozenset[Side] = frozenset()
     restored: Restored | None = None
 
     def copy(self, side: Side) -> Copy | None:
@@ -144,7 +142,7 @@ class Unit:
     def without(self, side: Side) -> "Unit":
         """The same unit after we took it away from that side: nothing of it stands there now,
         so that the provider's own word of our deletion is no news."""
-        gone = replace(self.with_copy(side, None), made=self.made - {side})
+        gone = self.with_copy(side, None)
         return replace(gone, ref_a=None) if side is Side.A else replace(gone, ref_b=None)
 
     def with_copy(self, side: Side, copy: Copy | None) -> "Unit":

@@ -28,7 +28,7 @@ from sqlalchemy import (
     text,
 )
 
-HEAD = "0002"
+HEAD = "0003"
 """The newest migration, which these tables are the result of."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -121,6 +121,7 @@ units = Table(
     Column("losses", Text),
     Column("a", Text),
     Column("b", Text),
+    Column("restored", Text),
     Index("ix_units_state", "state", "link_id"),
 )
 for _side in "ab":
@@ -256,4 +257,32 @@ tokens = Table(
     Column("connector", _Exact, primary_key=True),
     Column("account", _Exact, primary_key=True),
     Column("sealed", LargeBinary, nullable=False),
+)
+
+channels = Table(
+    "channels",
+    metadata,
+    Column("connector", _Exact, primary_key=True),
+    Column("id", _Exact, primary_key=True),
+    Column("account", _Exact, nullable=False),
+    Column("calendar", _Exact, nullable=False),
+    Column("address", Text, nullable=False),
+    Column("proof", LargeBinary, nullable=False),
+    Column("opened", Instant, nullable=False),
+    Column("expires", Instant, nullable=False),
+    Column("resource", _Exact, nullable=False),
+    Column("current", Boolean, nullable=False),
+    Column("heard", Boolean, nullable=False),
+    Index("ix_channels_connector_account_calendar", "connector", "account", "calendar"),
+)
+
+subscriptions = Table(
+    "subscriptions",
+    metadata,
+    Column("connector", _Exact, primary_key=True),
+    Column("account", _Exact, primary_key=True),
+    Column("calendar", _Exact, primary_key=True),
+    Column("since", Instant, nullable=False),
+    Column("announced", Instant),
+    Column("suspected", Instant),
 )

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Select, case, delete, func, insert, or_, select, tuple_
 
 from bridge.names import names
-from bridge.records import Side, Unit, UnitState
+from bridge.records import Restored, Side, Unit, UnitState
 from bridge.store.schema import cursors, digest, intents, members, units
 from bridge.store.session import CHUNK, Reads, Writes, chunks
 from bridge.store.shadows import copy_from_json, copy_to_json
@@ -93,10 +93,15 @@ class UnitReads(Reads):
             yield unit_from_row(row)
 
     def refs(self, link_id: int, side: Side) -> Iterator[tuple[str, str]]:
-        """(ref, unit id) of all units that have a ref on that side, tombstones left out."""
+        """(ref, unit id) of all units that have a ref on that side.
+
+        Left out are tombstones, and units that an undo brought back on the other side alone: that
+        they are missing here is known.
+        """
         ref = units.c[f"{side.value}_ref"]
+        expected = or_(units.c.restored.is_(None), units.c[side.value].is_not(None))
         query = select(units.c.id, ref.label("ref")).where(
-            units.c.link_id == link_id, units.c.state != UnitState.DONE, ref.is_not(None)
+            units.c.link_id == link_id, units.c.state != UnitState.DONE, ref.is_not(None), expected
         )
         for row in self._by_id(query, batch=10 * CHUNK):
             yield row["ref"], row["id"]
@@ -224,6 +229,7 @@ def unit_to_row(unit: Unit) -> dict[str, Any]:
         "error_code": storable(unit.error_code),
         "error": storable(unit.error),
         "losses": dump([loss_to_json(loss) for loss in unit.losses]) if unit.losses else None,
+        "restored": None if unit.restored is None else dump(_restored_to_json(unit.restored)),
     }
     for side in Side:
         copy = unit.copy(side)
@@ -253,7 +259,19 @@ def unit_from_row(row: Mapping[Any, Any]) -> Unit:
         attempts=row["attempts"],
         retry_at=row["retry_at"],
         rewrites=row["rewrites"],
+        restored=_restored_from_json(load(row["restored"])),
     )
+
+
+def _restored_to_json(restored: Restored) -> dict[str, Any]:
+    return {"run": restored.run, "side": restored.side.value, "paths": sorted(restored.paths)}
+
+
+def _restored_from_json(value: Any) -> Restored | None:
+    if value is None:
+        return None
+    paths = frozenset(map(tuple, value["paths"]))
+    return Restored(run=value["run"], side=Side(value["side"]), paths=paths)
 
 
 def _copy(text: str | None) -> Copy | None:
