@@ -5,12 +5,12 @@ and B's to A, field by field. A side that was not looked at has no delta. An ech
 write has an empty one, so loops cannot start.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import Enum
 
-from bridge.records import Op, Side, Unit, UnitState
+from bridge.records import WHOLE, Op, Restored, Side, Unit, UnitState
 from connectors.contract import Copy
 from mappings import merge, recurrence
 from mappings.limits import TargetLimits
@@ -103,6 +103,8 @@ class Decision:
 
 def decide(unit: Unit, seen: Mapping[Side, Seen], rules: Rules) -> Decision:
     """The next step of one unit, given what the sides showed in this pass."""
+    if unit.state is UnitState.DROPPED:
+        return _decide_dropped(unit, seen)
     # That something is gone is news only where we believed it to be; a ref without a shadow is
     # half a creation, whose other half has to go too.
     gone = tuple(
@@ -110,6 +112,7 @@ def decide(unit: Unit, seen: Mapping[Side, Seen], rules: Rules) -> Decision:
         for side in Side
         if seen.get(side) is GONE
         and (unit.copy(side) or (unit.ref(side) and unit.copy(side.other)))
+        and not _only_restored(unit, side.other)
     )
     if gone:
         return _decide_gone(unit, seen, gone, rules)
@@ -168,6 +171,7 @@ def _decide_copy(unit: Unit, source: Side, copy: Copy | None, rules: Rules) -> D
         _well(unit).with_copy(source, copy),
         losses=projection.losses,
         policy_digest=rules.digest,
+        restored=None,
     )
     action = Action(
         unit_id=unit.id,
@@ -226,7 +230,41 @@ def _well(unit: Unit) -> Unit:
 
 
 def _tombstone(unit: Unit) -> Unit:
-    return replace(_well(unit), state=UnitState.DONE, a=None, b=None, losses=())
+    row = replace(_well(unit), state=UnitState.DONE, a=None, b=None, losses=())
+    return replace(row, restored=None)
+
+
+def _decide_dropped(unit: Unit, seen: Mapping[Side, Seen]) -> Decision:
+    """Nothing, whatever the sides show; but what is gone need not be looked for again."""
+    row = unit
+    for side in Side:
+        if seen.get(side) is GONE:
+            row = row.without(side)
+    if row.ref_a is None and row.ref_b is None:
+        row = _tombstone(unit)
+    return Decision(unit=row if row != unit else None, skipped="left alone: a person said so")
+
+
+def _only_restored(unit: Unit, side: Side) -> bool:
+    """Whether the unit stands on that side because of an undo, although the other's is gone."""
+    restored = unit.restored
+    alone = unit.copy(side) is not None and unit.copy(side.other) is None
+    return restored is not None and restored.side is side and WHOLE in restored.paths and alone
+
+
+def _still_restored(unit: Unit, deltas: Mapping[Side, Mapping[Path, Change]]) -> Restored | None:
+    """What of an undo still stands: not what the other side has changed since."""
+    if unit.restored is None:
+        return None
+    return unit.restored.without({WHOLE} | deltas.get(unit.restored.side.other, {}).keys())
+
+
+def _kept(unit: Unit, side: Side, rules: Rules) -> Collection[Path]:
+    """The paths that stay on that side as an undo left them; what is masked now does not."""
+    if unit.restored is None or unit.restored.side is not side:
+        return ()
+    shown = {*VISIBLE[rules.policy.content], "schedule", "when", "exists"}
+    return {path for path in unit.restored.paths if path == WHOLE or path[-1] in shown}
 
 
 def _decide_merge(unit: Unit, a: Copy, b: Copy, rules: Rules) -> Decision:
@@ -240,10 +278,13 @@ def _decide_merge(unit: Unit, a: Copy, b: Copy, rules: Rules) -> Decision:
             continue
         step = _step(unit, now, source, rules)
         if step is None:
+            if WHOLE in _kept(unit, target, rules):
+                return Decision(unit=row)
             return _filtered(row, unit, target, now[target])
         steps[source] = step
         deltas[source] = _carried(merge.changes(step.before, step.after), source, rules)
         row = replace(row, losses=step.losses) if source is Side.A else row
+    row = replace(row, restored=_still_restored(unit, deltas))
     losers, clashes = _settle(deltas, now, rules)
     actions = []
     for source, step in steps.items():
@@ -309,6 +350,7 @@ def _step(unit: Unit, now: Mapping[Side, Copy], source: Side, rules: Rules) -> _
     if source is Side.A and (shadow is None or unit.policy_digest != rules.digest):
         held = (unit.copy(target) or now[target]).event
         missing = difference(held, after.event, target, rules)
+        missing = {path: missing[path] for path in missing.keys() - _kept(unit, target, rules)}
         return _Step(held, merge.transfer(held, after.event, held, missing), after.losses)
     if shadow is None or shadow.event == now[source].event:
         return _Step(after.event, after.event, after.losses)

@@ -1,5 +1,6 @@
 """The rows that the bridge remembers, as plain values; `bridge.store` keeps them."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
@@ -91,6 +92,11 @@ class Restored:
     run: int
     side: Side
     paths: frozenset[Path]
+
+    def without(self, paths: Collection[Path]) -> "Restored | None":
+        """What is left of it when the other side's word counts again for these."""
+        left = self.paths.difference(paths)
+        return replace(self, paths=left) if left else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

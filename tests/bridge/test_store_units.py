@@ -169,6 +169,7 @@ def test_units_stream_in_order_and_by_state(store: Store, link: int) -> None:
     assert store.count_units(link) == {
         UnitState.LIVE: 1089,
         UnitState.PARKED: 11,
+        UnitState.DROPPED: 0,
         UnitState.DONE: 0,
     }
 
