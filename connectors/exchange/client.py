@@ -13,41 +13,17 @@ from functools import cache
 from threading import Lock
 from typing import Any, TypeVar
 
-from exchangelib import (
-    BASIC,
-    DELEGATE,
-    IMPERSONATION,
-    NTLM,
-    OAUTH2,
-    Configuration,
-    Credentials,
-    FailFast,
-    Identity,
-    OAuth2Credentials,
-    Version,
-)
+from exchangelib import DELEGATE, IMPERSONATION, Identity
 from exchangelib.errors import MalformedResponseError, UnauthorizedError
-from exchangelib.protocol import Protocol
 from exchangelib.services.common import EWSAccountService
 from exchangelib.util import to_xml
-from exchangelib.version import (
-    EXCHANGE_2010_SP2,
-    EXCHANGE_2013_SP1,
-    EXCHANGE_2016,
-    EXCHANGE_2019,
-    EXCHANGE_O365,
-)
 from oauthlib.oauth2 import TokenExpiredError
-from requests.adapters import HTTPAdapter
 
-from connectors.errors import (
-    ConnectorError,
-    FatalError,
-    OutcomeUnknownError,
-    RateLimitedError,
-)
-from connectors.exchange.errors import PROVIDER, of_code, of_fault
-from connectors.exchange.settings import OAuthSettings, Settings
+from connectors.errors import ConnectorError, OutcomeUnknownError, RateLimitedError
+from connectors.exchange.connections import connections
+from connectors.exchange.discovery import Discovery, Found
+from connectors.exchange.errors import ELSEWHERE, UNREACHABLE, of_code, of_fault
+from connectors.exchange.settings import Settings
 from connectors.exchange.xmlform import TYPES, local, message, plain
 from connectors.pacing import Pacer, with_retries
 from mappings.exchange import many, text
@@ -57,40 +33,11 @@ Wire = dict[str, Any]
 
 _BUDGET = "calls"
 _ATTEMPTS = 7
-_AUTH = {"basic": BASIC, "ntlm": NTLM, "oauth2": OAUTH2}
-_VERSIONS = {
-    "2010": EXCHANGE_2010_SP2,
-    "2013": EXCHANGE_2013_SP1,
-    "2016": EXCHANGE_2016,
-    "2019": EXCHANGE_2019,
-    "online": EXCHANGE_O365,
-}
 _WRITES = frozenset({"CreateItem", "UpdateItem", "DeleteItem"})
 _DOUBTFUL = frozenset({"ErrorTimeoutExpired", "ErrorInternalServerError"})
 
 # The library logs whole requests with what people write in their calendars.
 logging.getLogger("exchangelib").setLevel(logging.CRITICAL)
-
-
-class _AppCredentials(OAuth2Credentials):  # type: ignore[misc]
-    """Client credentials whose token comes from a configured place."""
-
-    def __init__(self, settings: OAuthSettings) -> None:
-        super().__init__(
-            client_id=settings.client_id,
-            client_secret=settings.client_secret.get_secret_value(),
-            tenant_id=settings.tenant,
-        )
-        self._tokens_from = settings.tokens_from
-        self._asked = (settings.scope,)
-
-    @property
-    def token_url(self) -> str:
-        return self._tokens_from
-
-    @property
-    def scope(self) -> list[str]:
-        return list(self._asked)
 
 
 @dataclass(slots=True)
@@ -107,22 +54,25 @@ class _Mailbox:
 
 
 class Organization:
-    """The connections to one server with one login, shared by all accounts.
+    """The connections of one login, shared by all accounts.
 
-    `connections` bounds them. The library's own cache of connections is passed by: its first
-    user decides for all others.
+    `connections` bounds them for each server. Where an account's server is comes from the
+    settings, or else from `discovery`, which several organizations with the same settings may
+    share.
     """
 
-    def __init__(self, settings: Settings, connections: int) -> None:
+    def __init__(self, settings: Settings, connections: int, discovery: Discovery) -> None:
         self._settings = settings
         self._connections = connections
-        self._protocol: Any = None
+        self._discovery = discovery
+        self._servers: dict[str, Any] = {}
         self._lock = Lock()
         self.streams: set[_Streaming] = set()
 
     def mailbox(self, account: str) -> _Mailbox:
         """An account's mailbox. No network, unless the endpoint has to be found first."""
-        protocol = self._connected(account)
+        found = self.found(account)
+        protocol = self._connected(found.endpoint if found else str(self._settings.endpoint))
         impersonating = self._settings.access == "impersonation"
         return _Mailbox(
             protocol=protocol,
@@ -131,6 +81,23 @@ class Organization:
             identity=Identity(primary_smtp_address=account),
             version=protocol.config.version,
         )
+
+    def found(self, account: str) -> Found | None:
+        """What Autodiscover says of an account; None if the settings name the endpoint."""
+        return None if self._settings.endpoint else self._discovery.found(account)
+
+    def moved(self, account: str, mailbox: _Mailbox, error: ConnectorError) -> bool:
+        """Whether the server of a mailbox has failed because another one has it by now."""
+        endpoint = mailbox.protocol.service_endpoint
+        if self._settings.endpoint:
+            return False
+        if error.code in ELSEWHERE:
+            return self._discovery.moved(account, endpoint)
+        if error.code not in (UNREACHABLE, "404"):
+            return False
+        with suppress(ConnectorError):  # what is wrong with the server counts more
+            return self._discovery.moved(account, endpoint)
+        return False
 
     @property
     def uses_tokens(self) -> bool:
@@ -142,72 +109,17 @@ class Organization:
         for stream in tuple(self.streams):
             stream.end()
         with self._lock:
-            if self._protocol is not None:
-                self._protocol.close()
-                self._protocol = None
+            for protocol in self._servers.values():
+                protocol.close()
+            self._servers.clear()
 
-    def _connected(self, account: str) -> Any:
+    def _connected(self, endpoint: str) -> Any:
         with self._lock:
-            if self._protocol is None:
-                self._protocol = self._connect(account)
-            return self._protocol
-
-    def _connect(self, account: str) -> Any:
-        settings = self._settings
-        credentials: Any
-        if settings.oauth is not None:
-            credentials = _AppCredentials(settings.oauth)
-        else:
-            assert settings.password is not None
-            credentials = Credentials(settings.username, settings.password.get_secret_value())
-        config = Configuration(
-            service_endpoint=settings.endpoint or _discovered(account, credentials),
-            credentials=credentials,
-            auth_type=_AUTH[settings.auth],
-            version=Version(build=_VERSIONS[settings.version]),
-            retry_policy=FailFast(),
-            max_connections=self._connections,
-        )
-        traits: dict[str, Any] = {"TIMEOUT": settings.timeout_seconds}
-        if settings.ca_bundle:
-            bundle = {"bundle": settings.ca_bundle}
-            traits["HTTP_ADAPTER_CLS"] = type("BundleAdapter", (_Trusting,), bundle)
-        kind = type("BridgeProtocol", (_Connections,), traits)
-        made: Any = type.__call__(kind, config=config)
-        return made
-
-
-class _Connections(Protocol):  # type: ignore[misc]
-    """The library's connections with our name."""
-
-    USERAGENT = "feishu-calendar-bridge"
-
-
-class _Trusting(HTTPAdapter):
-    """Trusts the configured certificates and nothing else, whatever REQUESTS_CA_BUNDLE says: in a
-    session that variable counts more than the session's own setting."""
-
-    bundle = ""
-
-    def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
-        super().cert_verify(conn, url, self.bundle, cert)  # type: ignore[no-untyped-call]
-
-
-def _discovered(account: str, credentials: Any) -> str:
-    """The endpoint that the organization publishes for the account."""
-    from exchangelib.autodiscover import Autodiscovery
-
-    try:
-        answer, _protocol = Autodiscovery(email=account, credentials=credentials).discover()
-        return str(answer.ews_url)
-    except Exception as error:
-        raise FatalError(
-            f"Autodiscover found no Exchange server for {account}. Write its `endpoint`, "
-            "https://SERVER/EWS/Exchange.asmx.",
-            provider=PROVIDER,
-            operation="Autodiscover",
-            code=type(error).__name__,
-        ) from error
+            if endpoint not in self._servers:
+                self._servers[endpoint] = connections(
+                    self._settings, endpoint, self._connections, self._discovery.network
+                )
+            return self._servers[endpoint]
 
 
 class _Service(EWSAccountService):  # type: ignore[misc]
@@ -330,12 +242,39 @@ class Client:
         finally:
             self._organization.streams.discard(service)
 
+    def found(self) -> Found | None:
+        """What Autodiscover says of the account; None if the settings name the endpoint."""
+        return self._organization.found(self.account)
+
     def _opened(self) -> _Mailbox:
         if self._mailbox is None:
             self._mailbox = self._organization.mailbox(self.account)
         return self._mailbox
 
     def _once(self, operation: str, content: Mapping[str, Any]) -> list[Answer]:
+        """The answers; if the mailbox turns out to have moved, those of its new server.
+
+        A server that has not got the mailbox has done nothing, so even a write may be sent again.
+        """
+        try:
+            answers = self._asked(operation, content)
+        except ConnectorError as error:
+            if not self._moved(error):
+                raise
+        else:
+            failed = [answer for answer in answers if isinstance(answer, ConnectorError)]
+            if len(failed) < len(answers) or not self._moved(failed[0]):
+                return answers
+        return self._asked(operation, content)
+
+    def _moved(self, error: ConnectorError) -> bool:
+        mailbox = self._mailbox
+        if mailbox is None or not self._organization.moved(self.account, mailbox, error):
+            return False
+        self._mailbox = None
+        return True
+
+    def _asked(self, operation: str, content: Mapping[str, Any]) -> list[Answer]:
         self._pacer.wait(_BUDGET)
         writing = operation in _WRITES
         try:

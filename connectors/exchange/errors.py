@@ -67,6 +67,7 @@ _LOST = {
     "renamed or moved to another organization.",
     "ErrorAccountDisabled": "Enable the account, or take it out of the config.",
     "ErrorMailboxMoved": "Let Autodiscover find the new server, or correct `endpoint`.",
+    "ErrorCrossSiteRequest": "Let Autodiscover find the right server, or correct `endpoint`.",
     "ErrorFolderNotFound": "The calendar is gone, or the login lost access to it.",
     "ErrorSyncFolderNotFound": "The calendar is gone, or the login lost access to it.",
     "ErrorSavedItemFolderNotFound": "The calendar is gone, or the login lost access to it.",
@@ -96,6 +97,12 @@ GONE = frozenset(
         "ErrorCalendarOccurrenceIndexIsOutOfRecurrenceRange",
     }
 )
+MOVED = "moved"
+ELSEWHERE = frozenset(
+    {MOVED, "ErrorMailboxMoved", "ErrorNonExistentMailbox", "ErrorCrossSiteRequest"}
+)
+"""Codes of a server that has not got the mailbox (any more); another one may have it."""
+UNREACHABLE = "unreachable"
 _EWS_OFF = (
     "Exchange Web Services are switched off for this mailbox or tenant. An administrator can "
     "switch them on (EWSEnabled, EWSAllowedAppIDs); Exchange Online ends them for good on "
@@ -146,6 +153,8 @@ def of_fault(error: Exception, operation: str, *, writing: bool) -> ConnectorErr
     from exchangelib import errors as ews
     from oauthlib.oauth2 import OAuth2Error
 
+    from connectors.exchange.connections import ElsewhereError
+
     facts = {"provider": PROVIDER, "operation": operation, "code": type(error).__name__}
     if isinstance(error, ews.UnauthorizedError):
         return ReauthorizeError(
@@ -164,11 +173,11 @@ def of_fault(error: Exception, operation: str, *, writing: bool) -> ConnectorErr
     if isinstance(error, ews.ErrorServerBusy):
         after = getattr(error, "back_off", None)
         return of_code("ErrorServerBusy", str(error), operation, back_off=after)
-    if isinstance(error, ews.RedirectError):
+    if isinstance(error, ElsewhereError):
         return FatalError(
-            f"{operation} was redirected elsewhere; the mailbox was probably moved. Let "
-            "Autodiscover find its server, or correct `endpoint`.",
-            **facts,
+            f"{operation} was redirected to {error.url}; the mailbox was probably moved. Write "
+            "its new server as `endpoint`, or leave `endpoint` out: Autodiscover finds it then.",
+            **facts | {"code": MOVED},
         )
     if isinstance(error, ews.ErrorTimeoutExpired):
         return _of_silence(error, operation, facts, writing=writing)
@@ -191,7 +200,7 @@ def _of_silence(
     error: Exception, operation: str, facts: dict[str, str], *, writing: bool
 ) -> ConnectorError:
     """No answer: harmless, unless a write may have arrived."""
-    facts = facts | {"code": "unreachable"}
+    facts = facts | {"code": UNREACHABLE}
     if not writing or _never_sent(error.__context__):
         return RetryableError(
             f"Exchange could not be reached for {operation}. Check network, DNS and `endpoint`.",

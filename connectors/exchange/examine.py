@@ -14,12 +14,23 @@ _WRITABLE = (Role.WRITER, Role.OWNER)
 def examine(client: Client, settings: Settings) -> Sequence[Finding]:
     """Look at endpoint and login, the mailbox and its calendars, and whether events can be read.
 
-    Three calls. Never raises; the first failure ends it, because the rest would fail for the same
-    reason.
+    Three calls, and what Autodiscover takes. Never raises; the first failure ends it, because the
+    rest would fail for the same reason.
     """
     findings: list[Finding] = []
-    subject = "login"
+    subject = "autodiscover"
     try:
+        if found := client.found():
+            before = f" (before that: {'; '.join(map(str, found.tried))})" if found.tried else ""
+            findings.append(
+                Finding(
+                    ok=True,
+                    subject=subject,
+                    detail=f"{found.service} says that {found.endpoint} has the mailbox of "
+                    f"{client.account}{before}",
+                )
+            )
+        subject = "login"
         calendars = folders.calendars(client, settings.zone_of(client.account))
         writable = [calendar for calendar in calendars if calendar.role in _WRITABLE]
         findings.append(

@@ -6,7 +6,9 @@ from threading import Lock
 from connectors.capabilities import Capabilities, RateBudget
 from connectors.contract import Context, Finding, Hint, Identity
 from connectors.exchange.client import Client, Organization
+from connectors.exchange.connections import Network
 from connectors.exchange.connector import ExchangeConnector
+from connectors.exchange.discovery import Discovery
 from connectors.exchange.edits import BATCH
 from connectors.exchange.examine import examine
 from connectors.exchange.recall import Recall
@@ -34,18 +36,22 @@ class ExchangeProvider:
     Accounts are the primary SMTP addresses of mailboxes, which are also their ids.
     """
 
-    def __init__(self, name: str, settings: Settings, context: Context) -> None:
+    def __init__(
+        self, name: str, settings: Settings, context: Context, network: Network | None = None
+    ) -> None:
         self._name = name
         self._settings = settings
         self._context = context
         self._capabilities = capabilities_of(settings)
-        self._organization = Organization(settings, settings.max_connections)
+        discovery = Discovery(settings, network)
+        self._organization = Organization(settings, settings.max_connections, discovery)
         self._lock = Lock()
         self._recalls: dict[str, Recall] = {}
         self._streams = Streams(
             name,
             settings,
             client=self._stream_client,
+            discovery=discovery,
             sleep=context.sleep,
             log=context.log,
         )

@@ -11,11 +11,22 @@ from mappings import zones
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
-def _encrypted_or_loopback(url: str) -> str:
+def is_encrypted_or_loopback(url: str) -> bool:
+    """Whether a login may be sent to this address."""
     parts = urlsplit(url)
     loopback = parts.scheme == "http" and parts.hostname in _LOOPBACK
-    if parts.scheme != "https" and not loopback:
+    return (parts.scheme == "https" and bool(parts.hostname)) or loopback
+
+
+def _encrypted_or_loopback(url: str) -> str:
+    if not is_encrypted_or_loopback(url):
         raise ValueError("must be an https address (http is taken on loopback only)")
+    return url
+
+
+def _soap_service(url: str) -> str:
+    if not urlsplit(url).path.lower().endswith("/autodiscover.svc"):
+        raise ValueError("must end in /autodiscover/autodiscover.svc (not .xml)")
     return url
 
 
@@ -62,7 +73,8 @@ class OAuthSettings(BaseModel):
 class Settings(BaseModel):
     """One Exchange organization, reached with one login.
 
-    Without `endpoint` it is asked for by Autodiscover of the first account. `access` says how one
+    Without `endpoint` the Autodiscover service is asked for each account's server: the one that
+    `autodiscover` names, or the one that the account's domain publishes. `access` says how one
     login opens many mailboxes: `delegate` (calendars shared with it, or its own) or
     `impersonation` (the ApplicationImpersonation role). `zone` is the time zone of the mailboxes,
     in which their all-day events are days; `zones` names those that have another. `version` only
@@ -74,6 +86,7 @@ class Settings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     endpoint: Address | None = None
+    autodiscover: Annotated[Address, AfterValidator(_soap_service)] | None = None
     auth: Literal["basic", "ntlm", "oauth2"] = "ntlm"
     username: str | None = None
     password: SecretStr | None = None
@@ -90,6 +103,8 @@ class Settings(BaseModel):
 
     @model_validator(mode="after")
     def _one_way_in(self) -> Self:
+        if self.endpoint and self.autodiscover:
+            raise ValueError("write endpoint or autodiscover, not both")
         if self.auth == "oauth2":
             if self.oauth is None or self.username or self.password:
                 raise ValueError("auth oauth2 takes `oauth`, and neither username nor password")

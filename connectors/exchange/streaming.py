@@ -13,6 +13,7 @@ from threading import Event, Lock, Thread
 from connectors.contract import Hint
 from connectors.errors import ConnectorError
 from connectors.exchange.client import Client, Organization, single
+from connectors.exchange.discovery import Discovery
 from connectors.exchange.settings import Settings
 from mappings.exchange import many, text
 
@@ -32,12 +33,14 @@ class Streams:
         settings: Settings,
         *,
         client: Callable[[str, Organization], Client],
+        discovery: Discovery,
         sleep: Callable[[float], None],
         log: Callable[..., None],
     ) -> None:
         self._name = name
         self._settings = settings
         self._client = client
+        self._discovery = discovery
         self._sleep = sleep
         self._log = log
         self._lock = Lock()
@@ -97,7 +100,7 @@ class Streams:
             calendars = self._calendars(account)
             if not calendars:
                 return
-            organization = Organization(self._settings, 2)
+            organization = Organization(self._settings, 2, self._discovery)
             with self._lock:
                 self._open[account] = organization
             try:

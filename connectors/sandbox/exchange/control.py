@@ -28,6 +28,8 @@ class Control:
             "delegate": self._sandbox.delegate,
             "status": self._sandbox.set_status,
             "drop_mailbox": self._sandbox.drop_mailbox,
+            "publish": self._sandbox.directory.publish,
+            "redirect": self._sandbox.directory.redirect,
             "patch_zone": self._sandbox.patch_zone,
             "custom_zone": self._custom_zone,
             "switches": self._sandbox.switches.turn,

@@ -125,7 +125,7 @@ def _compiled(model: str) -> re.Pattern[str]:
     if model == ".*":
         return re.compile(".*")
     named = re.sub(
-        r"(m:|t:)?([A-Za-z]\w*)", lambda found: f"(?:<{found[1] or 't:'}{found[2]}>)", model
+        r"([amt]:)?([A-Za-z]\w*)", lambda found: f"(?:<{found[1] or 't:'}{found[2]}>)", model
     )
     return re.compile(named.replace(" ", ""))
 

@@ -6,9 +6,8 @@ from datetime import datetime
 from typing import Any
 
 from connectors.sandbox.clock import Clock
-from connectors.sandbox.exchange import occurrences, operations, soap
+from connectors.sandbox.exchange import autodiscover, occurrences, operations, soap
 from connectors.sandbox.exchange.auth import App, Logins
-from connectors.sandbox.exchange.autodiscover import discovered
 from connectors.sandbox.exchange.call import Call
 from connectors.sandbox.exchange.control import Control
 from connectors.sandbox.exchange.errors import EwsFaultError, HttpRefusalError
@@ -78,6 +77,7 @@ class ExchangeSandbox(Sandbox):
         self.world = World(self.clock, self.switches, self.seed)
         self.world.mail = self.mail
         self.logins = Logins(self.world)
+        self.directory = autodiscover.Directory()
         self.budgets = Budgets(self.world)
         self.subscriptions = Subscriptions(self.world)
         self.world.tell = self.subscriptions.tell
@@ -108,10 +108,12 @@ class ExchangeSandbox(Sandbox):
             if path.endswith("/oauth2/v2.0/token") and request.method == "POST":
                 self.operation("oauth.token")
                 return self.logins.token(request)
-            if path == "/autodiscover/autodiscover.xml":
+            if path in (autodiscover.SERVICE, autodiscover.PLAIN):
                 self.operation("Autodiscover")
                 self.logins.caller(request)
-                return discovered(self.world, self.url, request)
+                soap_wanted = path == autodiscover.SERVICE
+                answer = autodiscover.user_settings if soap_wanted else autodiscover.plain
+                return answer(self.world, self.directory, self.url, request)
         except HttpRefusalError as refusal:
             return refusal.response
         return Response(404, b"<html><body>404</body></html>", {"Content-Type": "text/html"})

@@ -14,7 +14,8 @@ SOAP = "http://schemas.xmlsoap.org/soap/envelope/"
 TYPES = "http://schemas.microsoft.com/exchange/services/2006/types"
 MESSAGES = "http://schemas.microsoft.com/exchange/services/2006/messages"
 ERRORS = "http://schemas.microsoft.com/exchange/services/2006/errors"
-PREFIXES = {"s": SOAP, "t": TYPES, "m": MESSAGES}
+AUTODISCOVER = "http://schemas.microsoft.com/exchange/2010/Autodiscover"
+PREFIXES = {"s": SOAP, "t": TYPES, "m": MESSAGES, "a": AUTODISCOVER}
 CONTENT_TYPE = "text/xml; charset=utf-8"
 _ILLEGAL = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _PARSER = etree.XMLParser(resolve_entities=False, no_network=True, remove_comments=True)
