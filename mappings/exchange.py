@@ -29,6 +29,7 @@ from mappings.model import (
     When,
 )
 from mappings.patterns import Pattern, Range, expand_pattern, iana_zone, unplan, windows_zone
+from mappings.patterns.pins import as_ruled
 from mappings.patterns.windows import AHEAD
 
 Wire = Mapping[str, Any]
@@ -209,8 +210,8 @@ def decode_override(wire: Wire, series: Shown, zoning: Zoning) -> Override:
     inherited = replace(zoning, source=series.zone, source_windows=_zone_id(wire, "StartTimeZone"))
     same = zones.resolve(_zone_id(wire, "StartTimeZone") or "") is None
     shown = decode(wire, inherited if same else zoning)
-    when = shown.event.when
     key = key_of(instant(raw), series)
+    when = as_ruled(shown.event.when, recurrence.when_of(series.event, key))
     if is_cancelled(wire):
         return Override(key=key, cancelled=True)
     return Override(key=key, details=shown.event.details, when=when)

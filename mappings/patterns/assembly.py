@@ -13,7 +13,7 @@ from mappings.patterns.closed import expand_pattern
 from mappings.patterns.gaps import skipped_keys
 from mappings.patterns.model import NoEnd
 from mappings.patterns.moves import settle
-from mappings.patterns.pins import begun, cut_days, pinned_until, pins
+from mappings.patterns.pins import Pins, begun, cut_days, pinned_until, pins
 from mappings.patterns.profile import Profile
 from mappings.patterns.result import Part, Plan, Single
 from mappings.patterns.shape import (
@@ -70,10 +70,13 @@ def assemble(event: Event, profile: Profile, now: datetime, zone: ZoneSpan) -> A
     shapes = _shapes(event, event.rule, profile, now)
     if shapes is None:
         return only_singles(event, profile, now, "the target cannot repeat so often in a day")
-    woven = [_woven(event, strand, found, window, profile) for strand, found in shapes]
-    if None in woven:
-        reason = "a change of the clock cuts into one occurrence after the other"
-        return only_singles(event, profile, now, reason)
+    woven: list[_Woven] = []
+    for strand, found in shapes:
+        one = _woven(event, strand, found, window, profile)
+        if one is None:
+            reason = "again and again a clock change cuts into an occurrence"
+            return only_singles(event, profile, now, reason)
+        woven.append(one)
     tier = max(found.tier for _, found in shapes)
     segmented = any(found.tier is Tier.SEGMENTED and found.rest == () for _, found in shapes)
     last = (now + NEXT_SEGMENT).date() if segmented else window[1]
@@ -82,6 +85,7 @@ def assemble(event: Event, profile: Profile, now: datetime, zone: ZoneSpan) -> A
     made = Plan(
         tier=tier,
         rolling=(window[0], last) if tier >= Tier.SEGMENTED else None,
+        pinned=pinned_until(clock_of(event.when.start).date(), now) if profile.wall_ends else None,
         verified=min(ends) if ends else None,
         reason=reasons[0] if reasons else None,
     )
@@ -193,7 +197,14 @@ def _far(profile: Profile, strand: Strand, now: datetime) -> Profile:
     return profile if years == profile.horizon else replace(profile, horizon=years)
 
 
-def _woven(event: Event, strand: Strand, found: Shape, window: tuple[date, date]) -> _Woven:
+def _ends_before(rule: Rule, day: date) -> bool:
+    return rule.until is not None and rule.until < day.isoformat()
+
+
+def _woven(
+    event: Event, strand: Strand, found: Shape, window: tuple[date, date], profile: Profile
+) -> _Woven | None:
+    """None if a piece can begin with none of its occurrences."""
     rest: Iterable[date] = found.rest or ()
     if found.rest is None:
         until = window[1] - _DAY
@@ -201,8 +212,17 @@ def _woven(event: Event, strand: Strand, found: Shape, window: tuple[date, date]
         held = {day for piece in found.pieces for day in _dates(piece, last)}
         inside = map(date.fromordinal, days(strand.rule, strand.first, window[0], last))
         rest = [day for day in inside if day not in held]
-    keys = tuple(_key(event, day, strand.clock) for day in rest)
-    return _Woven(found.pieces, keys, strand.clock)
+    pieces, early = list(found.pieces), list[date]()
+    if profile.wall_ends:
+        pieces = []
+        for piece in found.pieces:
+            started = begun(piece, strand.clock, event.when)
+            if started is None:
+                return None
+            pieces += [started[0]] if started[0] else []
+            early += started[1]
+    keys = tuple(_key(event, day, strand.clock) for day in (*rest, *early))
+    return _Woven(tuple(pieces), keys, strand.clock)
 
 
 def _segments(
@@ -253,10 +273,16 @@ def _assembled(
     parts: list[Part] = []
     alone: list[Key] = []
     held: set[Key] = set()
+    cut = False
     for strand in woven:
         alone += strand.rest
+        days = cut_days(event.when, strand.clock, made.pinned) if made.pinned else ()
         for piece in strand.pieces:
-            part, own, detached = _part(event, piece, strand.clock, profile, cancelled, changed)
+            apart = pins(piece, strand.clock, event.when, days)
+            cut = cut or apart != Pins()
+            part, own, detached = _part(
+                event, piece, strand.clock, profile, cancelled, changed, apart
+            )
             held |= own
             alone += detached
             name = piece.key + _suffix(event, strand.clock)
@@ -273,6 +299,8 @@ def _assembled(
     ]
     alone += _strays(event, changed.values(), held | set(alone), made.rolling)
     singles = single_events(event, sorted(set(alone)), cancelled)
+    if rule is None or not made.pinned or not cut or _ends_before(rule, made.pinned):
+        made = replace(made, pinned=None)
     plan = replace(made, parts=tuple(parts), singles=singles, losses=_losses(made, len(parts)))
     return Assembled(plan, without)
 
@@ -284,19 +312,23 @@ def _part(
     profile: Profile,
     cancelled: frozenset[Key],
     changed: Mapping[Key, Override],
+    cut: Pins,
 ) -> tuple[Part, set[Key], tuple[Key, ...]]:
-    """The part, which of the changed occurrences it has, and which of these must stand alone."""
-    gone = [_key(event, day, clock) for day in piece.gone]
+    """The part, which of the changed occurrences it has, and which must stand alone."""
+    apart = tuple(_key(event, day, clock) for day in cut.apart)
+    gone = [*(_key(event, day, clock) for day in piece.gone), *apart]
     own: set[Key] = set()
     overrides: tuple[Override, ...] = ()
     detached: tuple[Key, ...] = ()
-    touched = cancelled.union(changed)
+    pinned = {_key(event, day, clock) for day in cut.pinned}
+    touched = cancelled.union(changed, pinned)
     if touched:
         keys = _keys_through(event, piece, clock, max(touched), cancelled.union(gone))
         own = set(keys) & touched - set(gone)
         gone += sorted(own & cancelled)
         surviving = [key for key in keys if key not in set(gone)]
         present = {key: changed[key] for key in surviving if key in changed}
+        present |= {key: _pin(event, key) for key in surviving if key in pinned - changed.keys()}
         settled = settle(surviving, present, event.when, profile)
         overrides, detached = settled.overrides, settled.detached
         gone += detached
@@ -308,7 +340,12 @@ def _part(
         deletions=tuple(sorted(gone)),
         overrides=overrides,
     )
-    return part, own, detached
+    return part, own, (*apart, *detached)
+
+
+def _pin(event: Event, key: Key) -> Override:
+    """The occurrence as it is, said explicitly."""
+    return Override(key=key, details=event.details, when=when_of(event, key))
 
 
 def _keys_through(
@@ -381,6 +418,10 @@ def _key(event: Event, day: date, clock: time) -> Key:
 
 
 def _losses(made: Plan, parts: int) -> tuple[Loss, ...]:
+    losses = []
+    if made.pinned:
+        detail = f"From {made.pinned.year} on an occurrence may end at another time if the clocks"
+        losses.append(Loss(field="when", detail=f"{detail} change during it"))
     if made.tier is Tier.SINGLES:
         detail = "The series is written as single events, about two years ahead"
     elif made.tier is Tier.SEGMENTED:
@@ -388,5 +429,5 @@ def _losses(made: Plan, parts: int) -> tuple[Loss, ...]:
     elif parts > 1:
         detail = f"The series is written as {parts} series"
     else:
-        return ()
-    return (Loss(field="rule", detail=detail),)
+        return tuple(losses)
+    return (Loss(field="rule", detail=detail), *losses)

@@ -7,11 +7,12 @@ successor begins, or share their date (ErrorOccurrenceCrossingBoundary; MS-OXCIC
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 
 from mappings import zones
 from mappings.members import clock_at, clock_of
 from mappings.model import Key, Override, When
+from mappings.patterns.pins import wall_end
 from mappings.patterns.profile import Profile
 
 
@@ -50,9 +51,10 @@ def settle(
         kept.remove(culprit)
         place = max(1, place - 1)
     staying = [item for key, item in overrides.items() if key not in detached]
-    forward = [item for item in staying if item.key in moved and _later(item, first)]
-    backward = [item for item in staying if item.key in moved and not _later(item, first)]
-    still = [item for item in staying if item.key not in moved]
+    shifting = {item.key for item in staying if item.key in moved or _cut(item)}
+    forward = [item for item in staying if item.key in shifting and _later(item, first)]
+    backward = [item for item in staying if item.key in shifting and not _later(item, first)]
+    still = [item for item in staying if item.key not in shifting]
     ordered = (
         *sorted(forward, key=lambda item: item.key, reverse=True),
         *sorted(backward, key=lambda item: item.key),
@@ -74,20 +76,30 @@ def _neighbours(keys: Sequence[Key], moved: set[Key]) -> list[Key]:
 
 
 def _clear(
-    before: tuple[datetime, datetime], after: tuple[datetime, datetime], profile: Profile
+    before: tuple[date, datetime, datetime],
+    after: tuple[date, datetime, datetime],
+    profile: Profile,
 ) -> bool:
-    if not profile.overlap and before[1] > after[0]:
+    if not profile.overlap and before[2] > after[1]:
         return False
-    return not profile.one_per_date or before[0].date() < after[0].date()
+    return not profile.one_per_date or before[0] < after[0]
 
 
-def _span(key: Key, override: Override | None, first: When) -> tuple[datetime, datetime]:
-    """When the occurrence takes place, as wall clock of the series."""
-    if override is None or override.when is None:
-        start = clock_at(key, first)
-        return start, start + first.duration
-    start = _wall(override.when, first)
-    return start, start + override.when.duration
+def _span(key: Key, override: Override | None, first: When) -> tuple[date, datetime, datetime]:
+    """On which day of the series the occurrence begins, and from when to when it lasts."""
+    when = override.when if override else None
+    zone = first.zone or "UTC"
+    start = clock_at(key, first) if when is None else _wall(when, first)
+    if when is None or when.all_day or first.all_day:
+        length = first.duration if when is None else when.duration
+        return start.date(), zones.instant(start, zone), zones.instant(start + length, zone)
+    return start.date(), zones.start_instant(when), zones.end_instant(when)
+
+
+def _cut(override: Override) -> bool:
+    """True if the clocks change during the occurrence, so that its end has to be set."""
+    when = override.when
+    return when is not None and not when.all_day and wall_end(when) != zones.end_instant(when)
 
 
 def _wall(when: When, first: When) -> datetime:

@@ -14,10 +14,12 @@ class Profile:
     interval; `sets` = a relative pattern may name any set of weekdays. `one_per_date`: no two
     occurrences of a series on one local date; `overlap`: they may overlap; `exdate`: single
     occurrences can be deleted; `count`: the largest number of occurrences in a range.
-    `windows_zones`: zones are named as Windows does. `max_days`, `max_weeks` and `max_months`
-    are the longest intervals. `horizon` = years over which an endless series is compared with
-    what is written for it. `series` and `many` bound the series written instead of one: as long
-    as one with some deletions would do as well, and at most.
+    `windows_zones`: zones are named as Windows does. `wall_ends`: an occurrence over which the
+    clocks change may end by the wall clock there instead of lasting as long as the others.
+    `max_days`, `max_weeks` and `max_months` are the longest intervals. `horizon` = years over
+    which an endless series is compared with what is written for it. `series` and `many` bound
+    the series written instead of one: as long as one with some deletions would do as well, and
+    at most.
     """
 
     rules: RuleLimits | None = None
@@ -32,6 +34,7 @@ class Profile:
     exdate: bool = True
     count: int = 999
     windows_zones: bool = True
+    wall_ends: bool = True
     horizon: int = 50
     series: int = 4
     many: int = 12

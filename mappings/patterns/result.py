@@ -49,7 +49,9 @@ class Plan:
     `rolling` is the span of local dates [from, until) outside which a plan of the upper tiers
     writes nothing: what lies before it is left alone, and the plan must be made again from time
     to time. None = the plan stands by itself. `verified` = until when an endless series has been
-    compared, where that is not for ever. `reason` tells why the tier is not better.
+    compared, where that is not for ever. `pinned` = until when occurrences over which the clocks
+    change have an end of their own, where more of them follow; the plan must be made again before.
+    `reason` tells why the tier is not better.
     """
 
     tier: Tier
@@ -58,4 +60,5 @@ class Plan:
     losses: tuple[Loss, ...] = ()
     rolling: tuple[date, date] | None = None
     verified: date | None = None
+    pinned: date | None = None
     reason: str | None = None
