@@ -39,11 +39,19 @@ BREAKER = 5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
-    """One decided unit: the row as stored, what was seen, and the decision."""
+    """One decided unit: the row as stored, what was seen, and the decision.
+
+    `again` decides anew when a side turns out to show something else, `finish` has the last word
+    on the row after success. `as_edit`: the writes stand for a person's, so that a crash leaves
+    them to be found as edits instead of being taken for ours.
+    """
 
     unit: Unit
     seen: Mapping[Side, Seen]
     decision: Decision
+    again: Callable[[Unit, Mapping[Side, Seen], Rules], Decision] = decide
+    finish: Callable[[Unit], Unit] = lambda row: row
+    as_edit: bool = False
 
 
 @dataclass(slots=True)
@@ -183,14 +191,15 @@ class Applier:
             tx.put_units(row for task in quiet if (row := task.decision.unit) and row != task.unit)
             tx.put_units(_named(task) for task in loud)
             intents = tx.add_intents(
-                [self._intent(t.unit, a) for t in loud for a in t.decision.actions]
+                [self._intent(task, a) for task in loud for a in task.decision.actions]
             )
         self._progress(len(quiet))
         remaining = iter(intents)
         for task in loud:
             yield task, list(islice(remaining, len(task.decision.actions)))
 
-    def _intent(self, unit: Unit, action: Action) -> Intent:
+    def _intent(self, task: Task, action: Action) -> Intent:
+        desired = None if task.as_edit else _ours(task.unit, action)
         return Intent(
             id=0,
             link_id=self._link.id,
@@ -199,7 +208,7 @@ class Applier:
             side=action.side,
             op=action.op,
             key=self._key(action),
-            desired=jsonform.event_to_json(desired) if (desired := _ours(unit, action)) else None,
+            desired=jsonform.event_to_json(desired) if desired else None,
             at=self._now(),
         )
 
@@ -266,7 +275,7 @@ class Applier:
                 unit = replace(unit, generation=unit.generation + 1)
             else:
                 seen[side] = conflict.current or GONE
-            decision = decide(unit, seen, self._rules)
+            decision = result.task.again(unit, seen, self._rules)
             result.decision = replace(decision, clashes=clashes + decision.clashes)
         return result
 
@@ -475,7 +484,8 @@ def _settled(result: _Result) -> Unit | None:
             # Providers remember the keys of the dead: what stands here next needs another one.
             row = replace(row.without(side), generation=row.generation + 1)
     state = UnitState.LIVE if row.a or row.b else UnitState.DONE
-    return replace(row, state=state, error="", error_code="", attempts=0, retry_at=None)
+    row = replace(row, state=state, error="", error_code="", attempts=0, retry_at=None)
+    return result.task.finish(row)
 
 
 def _onto(held: Event, desired: Event, missing: Mapping[tuple[str, ...], object]) -> Event:
