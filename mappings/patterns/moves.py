@@ -24,6 +24,9 @@ class Settled:
     detached: tuple[Key, ...]
 
 
+_Span = tuple[date, datetime, datetime]
+
+
 def settle(
     keys: Sequence[Key], overrides: Mapping[Key, Override], first: When, profile: Profile
 ) -> Settled:
@@ -75,17 +78,13 @@ def _neighbours(keys: Sequence[Key], moved: set[Key]) -> list[Key]:
     return [keys[place] for place in sorted(places)]
 
 
-def _clear(
-    before: tuple[date, datetime, datetime],
-    after: tuple[date, datetime, datetime],
-    profile: Profile,
-) -> bool:
+def _clear(before: _Span, after: _Span, profile: Profile) -> bool:
     if not profile.overlap and before[2] > after[1]:
         return False
     return not profile.one_per_date or before[0] < after[0]
 
 
-def _span(key: Key, override: Override | None, first: When) -> tuple[date, datetime, datetime]:
+def _span(key: Key, override: Override | None, first: When) -> _Span:
     """On which day of the series the occurrence begins, and from when to when it lasts."""
     when = override.when if override else None
     zone = first.zone or "UTC"
