@@ -8,97 +8,23 @@ write has an empty one, so loops cannot start.
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from enum import Enum
 
-from bridge.records import WHOLE, Op, Restored, Side, Unit, UnitState
+from bridge.decision import GONE, Action, Clash, Decision, Missing, Rules, Seen
+from bridge.pairing import join
+from bridge.records import WHOLE, Op, Side, Unit, UnitState
+from bridge.restored import kept, only_restored, still_restored
+from bridge.travel import carried, difference, may_change, newer, settle
 from connectors.contract import Copy
 from mappings import merge, recurrence
-from mappings.limits import TargetLimits
-from mappings.merge import Change, Path
+from mappings.merge import Path
 from mappings.model import Event, Loss
-from mappings.policy import AttendeePolicy, Content, EditVersusDelete, Policy
-from mappings.policy import Conflict as ConflictPolicy
+from mappings.policy import EditVersusDelete, Unwritable
 from mappings.projection import project
 
-
-class Missing(Enum):
-    """The side said, beyond doubt, that the unit is not there any more."""
-
-    GONE = "gone"
-
-
-GONE = Missing.GONE
-Seen = Copy | Missing
-"""What a side showed of a unit in this pass."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rules:
-    """Everything that decisions about a link's units depend on.
-
-    `since` and `until` bound the link's window now (aware UTC, None = open); `digest` names the
-    policy and limits, so that a unit written under another one is written again.
-    """
-
-    policy: Policy
-    limits: Mapping[Side, TargetLimits]
-    since: datetime | None = None
-    until: datetime | None = None
-    digest: str = ""
-
-    def writes(self, side: Side) -> bool:
-        """Whether the policy lets changes travel to that side."""
-        return self.policy.writes(to_target=side is Side.B)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Clash:
-    """A field that both sides changed: what stands, and what was overruled where."""
-
-    path: Path
-    winner: Side
-    kept: object
-    lost: object
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Action:
-    """One write to one side, with why and how risky.
-
-    `desired` is what the side is to hold (None for delete), `base` what we believe it holds
-    (None for create). `fields` names what changes, for people.
-    """
-
-    unit_id: str
-    side: Side
-    op: Op
-    cause: str
-    title: str
-    desired: Event | None = None
-    base: Copy | None = None
-    generation: int = 0
-    risk: str = "low"
-    fields: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Decision:
-    """What becomes of one unit.
-
-    `unit` is the row to store once every action has succeeded, with the written sides' shadows
-    replaced by what the providers answered (None = nothing to remember). Until then the old row
-    stands, so that a delta stays open until it has really arrived. `skipped` says why a unit is
-    deliberately not copied.
-    """
-
-    unit: Unit | None
-    actions: tuple[Action, ...] = ()
-    clashes: tuple[Clash, ...] = ()
-    skipped: str = ""
-
-    def makes(self, side: Side) -> bool:
-        """Whether the unit is to be made on that side."""
-        return any(action.op is Op.CREATE and action.side is side for action in self.actions)
+__all__ = [
+    "GONE", "Action", "Clash", "Decision", "Missing", "Rules", "Seen", "decide", "difference",
+    "extension",
+]  # fmt: skip
 
 
 def decide(unit: Unit, seen: Mapping[Side, Seen], rules: Rules) -> Decision:
@@ -112,7 +38,7 @@ def decide(unit: Unit, seen: Mapping[Side, Seen], rules: Rules) -> Decision:
         for side in Side
         if seen.get(side) is GONE
         and (unit.copy(side) or (unit.ref(side) and unit.copy(side.other)))
-        and not _only_restored(unit, side.other)
+        and not only_restored(unit, side.other)
     )
     if gone:
         return _decide_gone(unit, seen, gone, rules)
@@ -122,6 +48,8 @@ def decide(unit: Unit, seen: Mapping[Side, Seen], rules: Rules) -> Decision:
         return Decision(unit=_tombstone(unit) if GONE in seen.values() else None)
     if a is None or b is None:
         return _decide_copy(unit, Side.A if a is not None else Side.B, a or b, rules)
+    if unit.home is None and unit.a is None and unit.b is None:
+        return join(_shown(unit, now, rules), a, b, rules)
     return _decide_merge(unit, a, b, rules)
 
 
@@ -197,21 +125,25 @@ def _decide_gone(
     shadow, now = unit.copy(survivor), _now(unit, seen, survivor)
     if now is None:
         return Decision(unit=_tombstone(unit))
-    title = now.event.details.title
     if not rules.writes(survivor):
         return _recreate(unit, deleted, now, rules, "deleted where the link only writes")
-    edited = shadow is not None and _carried(
-        merge.changes(shadow.event, now.event), survivor, rules
+    if not now.organized:
+        if unit.home is not survivor or rules.policy.unwritable is Unwritable.KEEP:
+            return Decision(unit=replace(unit.with_copy(survivor, now), state=UnitState.DROPPED))
+        cause = f"only its organiser can delete it on {survivor.value}: put back"
+        return _recreate(unit, deleted, now, rules, cause)
+    edits = carried(
+        merge.changes(shadow.event, now.event) if shadow else {}, survivor, unit.home, rules
     )
     wins = rules.policy.edit_versus_delete is EditVersusDelete.EDIT_WINS
-    if edited and wins and rules.writes(deleted):
+    if edits and wins and rules.writes(deleted):
         return _recreate(unit, deleted, now, rules, "edited on one side, deleted on the other")
     action = Action(
         unit_id=unit.id,
         side=survivor,
         op=Op.DELETE,
         cause=f"deleted on {deleted.value}",
-        title=title,
+        title=now.event.details.title,
         base=now,
         risk="delete",
     )
@@ -219,9 +151,19 @@ def _decide_gone(
 
 
 def _recreate(unit: Unit, side: Side, now: Copy, rules: Rules, cause: str) -> Decision:
+    """Make the unit anew on the side where it was deleted. An original is made of what it last
+    was, since its copy may hold less; the copy's edits are added."""
+    was, shadow = unit.copy(side), unit.copy(side.other)
     row = replace(unit.with_copy(side, None), generation=unit.generation + 1)
     decision = _decide_copy(row, side.other, now, rules)
-    actions = tuple(replace(action, cause=cause) for action in decision.actions)
+    desired = None
+    if unit.home is side and was is not None and shadow is not None:
+        edits = carried(merge.changes(shadow.event, now.event), side.other, unit.home, rules)
+        desired = merge.transfer(shadow.event, now.event, was.event, edits.keys())
+    actions = tuple(
+        replace(action, cause=cause, desired=desired or action.desired)
+        for action in decision.actions
+    )
     return replace(decision, actions=actions)
 
 
@@ -245,60 +187,58 @@ def _decide_dropped(unit: Unit, seen: Mapping[Side, Seen]) -> Decision:
     return Decision(unit=row if row != unit else None, skipped="left alone: a person said so")
 
 
-def _only_restored(unit: Unit, side: Side) -> bool:
-    """Whether the unit stands on that side because of an undo, although the other's is gone."""
-    restored = unit.restored
-    alone = unit.copy(side) is not None and unit.copy(side.other) is None
-    return restored is not None and restored.side is side and WHOLE in restored.paths and alone
-
-
-def _still_restored(unit: Unit, deltas: Mapping[Side, Mapping[Path, Change]]) -> Restored | None:
-    """What of an undo still stands: not what the other side has changed since."""
-    if unit.restored is None:
-        return None
-    return unit.restored.without({WHOLE} | deltas.get(unit.restored.side.other, {}).keys())
-
-
-def _kept(unit: Unit, side: Side, rules: Rules) -> Collection[Path]:
-    """The paths that stay on that side as an undo left them; what is masked now does not."""
-    if unit.restored is None or unit.restored.side is not side:
-        return ()
-    shown = {*VISIBLE[rules.policy.content], "schedule", "when", "exists"}
-    return {path for path in unit.restored.paths if path == WHOLE or path[-1] in shown}
+def _shown(unit: Unit, now: Mapping[Side, Copy | None], rules: Rules) -> Unit:
+    """The row with both copies as they are."""
+    row = replace(_well(unit), policy_digest=rules.digest)
+    return row.with_copy(Side.A, now[Side.A]).with_copy(Side.B, now[Side.B])
 
 
 def _decide_merge(unit: Unit, a: Copy, b: Copy, rules: Rules) -> Decision:
     """The unit stands on both sides: carry each side's delta to the other."""
     now = {Side.A: a, Side.B: b}
-    row = replace(_well(unit).with_copy(Side.A, a).with_copy(Side.B, b), policy_digest=rules.digest)
+    row = _shown(unit, now, rules)
     deltas, steps = {}, {}
+    refused: dict[Side, frozenset[Path]] = {}
     for source in Side:
         target = source.other
         if not rules.writes(target):
             continue
         step = _step(unit, now, source, rules)
         if step is None:
-            if WHOLE in _kept(unit, target, rules):
+            if source is unit.home and WHOLE in kept(unit, target, rules):
                 return Decision(unit=row)
-            return _filtered(row, unit, target, now[target])
+            if source is unit.home:
+                return _filtered(row, unit, target, now[target])
+            continue
         steps[source] = step
-        deltas[source] = _carried(merge.changes(step.before, step.after), source, rules)
-        row = replace(row, losses=step.losses) if source is Side.A else row
-    row = replace(row, restored=_still_restored(unit, deltas))
-    losers, clashes = _settle(deltas, now, rules)
+        found = carried(merge.changes(step.before, step.after), source, unit.home, rules)
+        permitted = set(filter(may_change(now[target]), found))
+        refused[source] = (
+            frozenset(found.keys() - permitted) if unit.home is target else frozenset()
+        )
+        deltas[source] = {path: found[path] for path in permitted}
+        row = replace(row, losses=step.losses) if source is (unit.home or Side.A) else row
+    row = replace(row, restored=still_restored(unit, deltas))
+    losers, clashes = settle(deltas, now, rules)
     actions = []
     for source, step in steps.items():
         target = source.other
+        held = now[target].event
+        onto = _put_back(unit, now[target], refused.get(target, frozenset()), rules)
         paths = deltas[source].keys() - losers[source]
-        desired = merge.transfer(step.before, step.after, now[target].event, paths)
-        changed = merge.changes(now[target].event, desired)
+        desired = merge.transfer(step.before, step.after, onto, paths)
+        desired = _answered(unit, now, source, desired, rules)
+        changed = merge.changes(held, desired)
         if changed:
+            reverted = onto != held and not paths
             actions.append(
                 Action(
                     unit_id=unit.id,
                     side=target,
                     op=Op.UPDATE,
-                    cause=f"changed on {source.value}",
+                    cause=f"only its organiser can change it on {source.value}: put back"
+                    if reverted
+                    else f"changed on {source.value}",
                     title=desired.details.title,
                     desired=desired,
                     base=now[target],
@@ -312,9 +252,35 @@ def _decide_merge(unit: Unit, a: Copy, b: Copy, rules: Rules) -> Decision:
             _look_again(unit.id, source.other, now[source.other])
             for source in steps
             if source.other not in written and rules.limits[source.other].zone_rules
-            if now[source.other].event.recurring
+            if now[source.other].event.recurring and now[source.other].organized
         ]
     return Decision(unit=row, actions=tuple(actions), clashes=clashes)
+
+
+def _put_back(unit: Unit, copy: Copy, refused: Collection[Path], rules: Rules) -> Event:
+    """The copy's content without the edits that the original's account has no right to make."""
+    side = Side.A if unit.a is not None and unit.a.ref == copy.ref else Side.B
+    shadow = unit.copy(side)
+    if not refused or shadow is None or rules.policy.unwritable is Unwritable.KEEP:
+        return copy.event
+    return merge.transfer(copy.event, shadow.event, copy.event, refused)
+
+
+def _answered(
+    unit: Unit, now: Mapping[Side, Copy], source: Side, desired: Event, rules: Rules
+) -> Event:
+    """`desired` with the owner's own answer to an invitation that stands on both sides."""
+    shadow, target = unit.copy(source), source.other
+    if unit.home is not None or shadow is None or not rules.limits[target].responses:
+        return desired
+    mine, theirs = now[source].event.details.response, now[target].event.details.response
+    there = unit.copy(target)
+    if mine is None or theirs is None or mine == shadow.event.details.response:
+        return desired
+    contested = there is not None and theirs != there.event.details.response
+    if contested and newer(now, rules.policy.conflict) is target:
+        return desired
+    return replace(desired, details=replace(desired.details, response=mine))
 
 
 def _look_again(unit_id: str, side: Side, copy: Copy) -> Action:
@@ -347,10 +313,10 @@ def _step(unit: Unit, now: Mapping[Side, Copy], source: Side, rules: Rules) -> _
     if after.event is None:
         return None
     shadow = unit.copy(source)
-    if source is Side.A and (shadow is None or unit.policy_digest != rules.digest):
+    if source is unit.home and (shadow is None or unit.policy_digest != rules.digest):
         held = (unit.copy(target) or now[target]).event
         missing = difference(held, after.event, target, rules)
-        missing = {path: missing[path] for path in missing.keys() - _kept(unit, target, rules)}
+        missing = {path: missing[path] for path in missing.keys() - kept(unit, target, rules)}
         return _Step(held, merge.transfer(held, after.event, held, missing), after.losses)
     if shadow is None or shadow.event == now[source].event:
         return _Step(after.event, after.event, after.losses)
@@ -359,81 +325,6 @@ def _step(unit: Unit, now: Mapping[Side, Copy], source: Side, rules: Rules) -> _
         before = replace(before, event=now[target].event)
     assert before.event is not None
     return _Step(before.event, after.event, after.losses)
-
-
-PROVIDER_MADE = frozenset({"organizer", "attendees", "response", "redacted"})
-
-
-def difference(held: Event, desired: Event, side: Side, rules: Rules) -> dict[Path, Change]:
-    """What of `desired` is not on `held`, as far as a write to that side can make it so."""
-    limits = rules.limits[side]
-    fixed = set(PROVIDER_MADE)
-    if rules.policy.attendees is AttendeePolicy.INVITE:
-        fixed.discard("attendees")
-    if limits.responses:
-        fixed.discard("response")
-    if not limits.meeting_url:
-        fixed.add("meeting_url")
-    if not limits.attachments:
-        fixed.add("attachments")
-    found = merge.changes(held, desired)
-    return {path: change for path, change in found.items() if path[-1] not in fixed}
-
-
-VISIBLE = {
-    Content.FULL: merge.DETAIL_FIELDS,
-    Content.TITLE: ("title", "busy", "status"),
-    Content.BUSY: ("busy", "status"),
-}
-BRIDGE_MADE = frozenset({"footer", "organizer", "attendees", "meeting_url", "attachments"})
-
-
-def _carried(changes: dict[Path, Change], source: Side, rules: Rules) -> dict[Path, Change]:
-    """The changes that may travel. What the bridge wrote or masked on B never comes back to A."""
-    if source is Side.A:
-        return changes
-    allowed = {*VISIBLE[rules.policy.content], "schedule", "when", "exists"} - BRIDGE_MADE
-    return {path: change for path, change in changes.items() if path[-1] in allowed}
-
-
-def _settle(
-    deltas: Mapping[Side, Mapping[Path, Change]], now: Mapping[Side, Copy], rules: Rules
-) -> tuple[dict[Side, frozenset[Path]], tuple[Clash, ...]]:
-    """Which changes of which side are overruled."""
-    losers: dict[Side, frozenset[Path]] = {side: frozenset() for side in Side}
-    if len(deltas) < 2 or not deltas[Side.A] or not deltas[Side.B]:
-        return losers, ()
-    in_conflict = dict(
-        zip((Side.A, Side.B), merge.clashes(deltas[Side.A], deltas[Side.B]), strict=True)
-    )
-    if not in_conflict[Side.A]:
-        return losers, ()
-    winner = _winner(now, rules.policy.conflict)
-    loser = winner.other
-    losers[loser] = in_conflict[loser]
-    clashes = []
-    for path in sorted(in_conflict[loser]):
-        kept = deltas[winner].get(path)
-        clashes.append(
-            Clash(
-                path=path,
-                winner=winner,
-                kept=kept.after if kept else None,
-                lost=deltas[loser][path].after,
-            )
-        )
-    return losers, tuple(clashes)
-
-
-def _winner(now: Mapping[Side, Copy], policy: ConflictPolicy) -> Side:
-    match policy:
-        case ConflictPolicy.A:
-            return Side.A
-        case ConflictPolicy.B:
-            return Side.B
-        case ConflictPolicy.NEWEST:
-            a, b = now[Side.A].updated, now[Side.B].updated
-            return Side.B if a is not None and b is not None and b > a else Side.A
 
 
 def _filtered(row: Unit, unit: Unit, target: Side, held: Copy) -> Decision:

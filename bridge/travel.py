@@ -1,0 +1,98 @@
+"""Which changes may travel between the two copies of a unit, and which of two stands. Pure."""
+
+from collections.abc import Callable, Mapping
+
+from bridge.decision import Clash, Rules
+from bridge.records import Side
+from connectors.contract import Copy
+from mappings import merge
+from mappings.merge import Change, Path
+from mappings.model import Event
+from mappings.policy import AttendeePolicy, Content
+from mappings.policy import Conflict as ConflictPolicy
+
+Changes = dict[Path, Change]
+
+PROVIDER_MADE = frozenset({"organizer", "attendees", "response", "redacted"})
+BRIDGE_MADE = frozenset({"footer", "organizer", "attendees", "meeting_url", "attachments"})
+VISIBLE = {
+    Content.FULL: merge.DETAIL_FIELDS,
+    Content.TITLE: ("title", "busy", "status"),
+    Content.BUSY: ("busy", "status"),
+}
+OWN_VIEW = frozenset({"visibility", "busy", "color", "reminders"})
+"""What a participant may change on an event that somebody else organises."""
+EMPTY: tuple[object, ...] = (None, "", ())
+
+
+def difference(held: Event, desired: Event, side: Side, rules: Rules) -> Changes:
+    """What of `desired` is not on `held`, as far as a write to that side can make it so."""
+    limits = rules.limits[side]
+    fixed = set(PROVIDER_MADE)
+    if rules.policy.attendees is AttendeePolicy.INVITE:
+        fixed.discard("attendees")
+    if limits.responses:
+        fixed.discard("response")
+    if not limits.meeting_url:
+        fixed.add("meeting_url")
+    if not limits.attachments:
+        fixed.add("attachments")
+    found = merge.changes(held, desired)
+    return {path: change for path, change in found.items() if path[-1] not in fixed}
+
+
+def carried(changes: Changes, source: Side, home: Side | None, rules: Rules) -> Changes:
+    """The changes that may leave `source`. From a copy that we made nothing comes back that we
+    wrote there or hid from it; two people's own events keep what only one of them shows."""
+    if source is home:
+        return changes
+    allowed = {*VISIBLE[rules.policy.content], "schedule", "when", "exists"} - BRIDGE_MADE
+    if home is None:
+        allowed -= PROVIDER_MADE
+    return {path: change for path, change in changes.items() if path[-1] in allowed}
+
+
+def may_change(copy: Copy) -> Callable[[Path], bool]:
+    """Whether the copy's account may change a path."""
+    return lambda path: copy.organized or path[-1] in OWN_VIEW
+
+
+def settle(
+    deltas: Mapping[Side, Changes], now: Mapping[Side, Copy], rules: Rules
+) -> tuple[dict[Side, frozenset[Path]], tuple[Clash, ...]]:
+    """Which changes of which side are overruled."""
+    losers: dict[Side, frozenset[Path]] = {side: frozenset() for side in Side}
+    if len(deltas) < 2 or not deltas[Side.A] or not deltas[Side.B]:
+        return losers, ()
+    in_conflict = dict(
+        zip((Side.A, Side.B), merge.clashes(deltas[Side.A], deltas[Side.B]), strict=True)
+    )
+    if not in_conflict[Side.A]:
+        return losers, ()
+    winner = newer(now, rules.policy.conflict)
+    loser = winner.other
+    losers[loser] = in_conflict[loser]
+    clashes = []
+    for path in sorted(in_conflict[loser]):
+        kept = deltas[winner].get(path)
+        clashes.append(
+            Clash(
+                path=path,
+                winner=winner,
+                kept=kept.after if kept else None,
+                lost=deltas[loser][path].after,
+            )
+        )
+    return losers, tuple(clashes)
+
+
+def newer(now: Mapping[Side, Copy], policy: ConflictPolicy) -> Side:
+    """The side whose value stands where both changed the same."""
+    match policy:
+        case ConflictPolicy.A:
+            return Side.A
+        case ConflictPolicy.B:
+            return Side.B
+        case ConflictPolicy.NEWEST:
+            a, b = now[Side.A].updated, now[Side.B].updated
+            return Side.B if a is not None and b is not None and b > a else Side.A
