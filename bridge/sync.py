@@ -22,13 +22,15 @@ from mappings.projection import project
 
 @dataclass(slots=True)
 class Outcome:
-    """What a pass did to a link. `held` is why it stopped for a person, empty if it did not."""
+    """What a pass did to a link. `held` is why it stopped for a person, empty if it did not.
+    `news` are the sides whose changes, asked for by cursor, held something new."""
 
     link: str
     counts: Counts = field(default_factory=Counts)
     held: str = ""
     skipped: int = 0
     short: int = 0
+    news: set[Side] = field(default_factory=set)
 
     def to_json(self) -> dict[str, object]:
         """The link's line in `backfill|sync|apply --json`."""
@@ -264,6 +266,8 @@ class LinkPass:
         with self._store.begin() as tx:
             self._around.fence(tx)
             for unit, problem in self._problems:
+                if unit.state is UnitState.DROPPED:
+                    continue
                 row = replace(
                     unit,
                     state=UnitState.PARKED,
@@ -324,7 +328,10 @@ class LinkPass:
         observer = self._observer(side)
         cursor = None if self._full else self._store.cursor(self._link.id, side)
         try:
-            yield from observer.observe(cursor)
+            for batch in observer.observe(cursor):
+                if cursor is not None and any(item.is_news(side) for item in batch):
+                    self._outcome.news.add(side)
+                yield batch
         except ResyncError:
             if cursor is None:
                 raise
