@@ -1,0 +1,110 @@
+"""What people did: every value they wrote, and every value they saw and did away with.
+
+It is kept by looking at the calendars as people do, and knows nothing of the engine. A value that
+nobody who had seen it replaced has to be there in the end, or in the journal as overruled.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import date, datetime
+
+from bridge.records import Side
+from mappings.model import Details, Event
+from mappings.policy import Content
+
+WORDS = re.compile(r"\b[TDL]\d+\b")
+MASKED = {Content.FULL: "", Content.TITLE: "DL", Content.BUSY: "TDL"}
+"""Which words do not travel under which policy."""
+_NAME = re.compile(r"\bU(\d+)\b")
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """One value that somebody wrote into a unit. `word` is unique in the history: `T`, `D` and
+    `L` with a number in title, description and location, `@` with a wall clock for a time.
+    `masked`: the link did not carry such values then."""
+
+    word: str
+    unit: int
+    side: Side
+    n: int
+    masked: bool = False
+
+    @property
+    def kind(self) -> str:
+        """`T`, `D`, `L` or `@`."""
+        return self.word[0]
+
+    @property
+    def in_journal(self) -> str:
+        """How the journal spells it among overruled values."""
+        return repr(moment(self.word[1:])) if self.kind == "@" else self.word
+
+
+@dataclass(slots=True)
+class Ledger:
+    """The values of one history, the units that people made, and those that they deleted."""
+
+    written: dict[str, Written] = field(default_factory=dict)
+    replaced: set[str] = field(default_factory=set)
+    born: dict[int, Side] = field(default_factory=dict)
+    marked: set[int] = field(default_factory=set)
+    deleted: dict[int, list[Side]] = field(default_factory=dict)
+    content: Content = Content.FULL
+
+    def note(
+        self,
+        *,
+        n: int,
+        side: Side,
+        unit: int | None,
+        before: Event | None,
+        after: Event | None,
+        moved: bool = False,
+    ) -> None:
+        """Somebody changed what `side` shows of a unit from `before` to `after`; `moved`: to a
+        time that no other event of the history has."""
+        seen = words(before) & self.written.keys() if before else set[str]()
+        now = words(after) if after else set[str]()
+        self.replaced |= seen - now
+        if after is None and unit is not None:
+            self.deleted.setdefault(unit, []).append(side)
+        for word in sorted(now - seen - self.written.keys()):
+            if moved or not word.startswith("@"):
+                masked = word[0] in MASKED[self.content]
+                self.written[word] = Written(word, unit or 0, side, n, masked)
+
+    def standing(self) -> Iterator[Written]:
+        """The values that nobody knowingly replaced."""
+        return (item for word, item in self.written.items() if word not in self.replaced)
+
+
+def moment(text: str) -> datetime | date:
+    """A wall clock or a date, from its ISO form."""
+    return datetime.fromisoformat(text) if "T" in text else date.fromisoformat(text)
+
+
+def name_of(event: Event) -> int | None:
+    """The number of the unit, which people never change; None if it is masked."""
+    for text in (event.details.title, event.details.description):
+        if found := _NAME.search(text):
+            return int(found[1])
+    return None
+
+
+def words(event: Event) -> set[str]:
+    """Every value that somebody who looks at the unit sees."""
+    found = {f"@{event.when.start.isoformat()}", *_texts(event.details)}
+    for override in event.overrides:
+        if override.cancelled or override.details is None or override.when is None:
+            continue
+        found.add(f"@{override.when.start.isoformat()}")
+        found |= _texts(override.details)
+    return found
+
+
+def _texts(details: Details) -> set[str]:
+    place = details.location
+    parts = (details.title, details.description, place.name if place else "")
+    return {word for part in parts for word in WORDS.findall(part)}

@@ -1,0 +1,101 @@
+"""The real store on a SQLite database in memory, and a pool that is no pool."""
+
+import sqlite3
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, Future
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from datetime import datetime
+from functools import lru_cache
+from typing import ParamSpec, TypeVar
+
+from sqlalchemy import Connection, StaticPool, create_engine, event
+
+from bridge.store import Store
+from bridge.store.database import Database
+from bridge.store.schema import metadata
+from bridge.vault import Vault
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class MemoryDatabase(Database):
+    """One connection, one thread. It outlives the simulated processes that open it."""
+
+    def __init__(self, content: bytes | None = None) -> None:
+        super().__init__("in memory")
+        self._raw = sqlite3.connect(":memory:", check_same_thread=False, isolation_level=None)
+        self._raw.execute("PRAGMA foreign_keys=ON")
+        if content is not None:
+            self._raw.deserialize(content)
+        self._engine = create_engine(
+            "sqlite://",
+            creator=lambda: self._raw,
+            poolclass=StaticPool,
+            pool_reset_on_return=None,
+        )
+        event.listen(self._engine, "begin", _begin)
+
+    def content(self) -> bytes:
+        """Everything in it, to start another database from."""
+        return self._raw.serialize()
+
+    def lock(self, *_names: str) -> AbstractContextManager[None]:
+        """There is nobody else."""
+        return nullcontext()
+
+    def close(self) -> None:
+        """Let go of the memory."""
+        self._engine.dispose()
+        self._raw.close()
+
+    def _read_connection(self) -> AbstractContextManager[Connection]:
+        return self._engine.connect()
+
+    @contextmanager
+    def _write_connection(self) -> Iterator[Connection]:
+        with self._engine.begin() as connection:
+            yield connection
+
+
+def _begin(connection: Connection) -> None:
+    connection.exec_driver_sql("BEGIN")
+
+
+@lru_cache(maxsize=1)
+def _empty() -> bytes:
+    """All tables and nothing in them."""
+    database = MemoryDatabase()
+    with database.writing() as connection:
+        metadata.create_all(connection)
+    content = database.content()
+    database.close()
+    return content
+
+
+def new_database() -> MemoryDatabase:
+    """A database of this program's schema without a row."""
+    return MemoryDatabase(_empty())
+
+
+@lru_cache(maxsize=1)
+def _vault() -> Vault:
+    return Vault([Vault.generate_key()])
+
+
+def open_again(database: Database, now: Callable[[], datetime]) -> Store:
+    """The store as a process finds it that starts now."""
+    return Store(database, vault=_vault(), now=now)
+
+
+class SameThread(Executor):
+    """Runs what is submitted at once, in the order of submission."""
+
+    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        """The finished future. What is no `Exception` (a simulated crash) is not caught."""
+        future: Future[T] = Future()
+        try:
+            future.set_result(fn(*args, **kwargs))
+        except Exception as error:  # noqa: BLE001 as every executor does
+            future.set_exception(error)
+        return future
