@@ -60,6 +60,8 @@ ITEM_FIELDS = (
     "item:Subject",
     "item:Sensitivity",
     "item:Body",
+    "item:Categories",
+    "item:HasAttachments",
     "item:DateTimeCreated",
     "item:ReminderIsSet",
     "item:ReminderMinutesBeforeStart",

@@ -6,7 +6,7 @@ meant, and for series the rule itself (`mappings.patterns.origin`).
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Any
@@ -15,6 +15,7 @@ from mappings import exchange as dialect
 from mappings import recurrence, zones
 from mappings.errors import UnmappableError
 from mappings.exchange import Shown, Wire, Zoning
+from mappings.exchange_pending import Pending
 from mappings.exchange_recurrence import alike
 from mappings.members import clock_of, is_member
 from mappings.model import Details, Event, Key, Override, Rule, When
@@ -34,11 +35,15 @@ from mappings.patterns import (
     write_origin,
 )
 from mappings.patterns import Copy as PartCopy
+from mappings.patterns.assembly import single_events
+from mappings.series import rebase
 
 PROPERTY_SET = "c8f0b5de-64a3-4d0a-a7a1-5f1f3c0d9b27"
 """The namespace of our named properties; it must never change."""
 KEY, UNIT, MARK = "calbridge-key", "calbridge-unit", "calbridge-mark"
-"""The create key; the unit's ref where that is not the item's own id; the mark."""
+"""The create key, on main items; the unit's ref where that is not the item's own id; the mark."""
+PENDING = "calbridge-pending"
+"""The exceptions that a series is still to get (`mappings.exchange_pending`)."""
 
 MAIN = "main"
 _VERSION = 1
@@ -119,11 +124,13 @@ class Draft:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Held:
-    """One item of a unit as it was read, its changed occurrences included in `event`."""
+    """One item of a unit as it was read, its changed occurrences included in `event`, and those
+    which it is still to get (`pending`)."""
 
     shown: Shown
     event: Event
     mark: Mark | None
+    pending: Pending | None = None
 
 
 def property_of(wire: Wire, name: str) -> str | None:
@@ -137,11 +144,18 @@ def property_of(wire: Wire, name: str) -> str | None:
 
 
 def drafts(
-    event: Event, *, mailbox: str, now: datetime, generation: int, uid: str
+    event: Event,
+    *,
+    mailbox: str,
+    now: datetime,
+    generation: int,
+    uid: str,
+    apart: Collection[Key] = (),
 ) -> tuple[Draft, ...]:
     """The items that show the event, the first of them is the unit's `main`.
 
-    `uid` names the unit in the marks. Raises `UnmappableError` if nothing shows it.
+    `uid` names the unit in the marks. Changed occurrences in `apart` stand alone, although the
+    plan would leave them in their series. Raises `UnmappableError` if nothing shows the event.
     """
     if not event.recurring:
         zoning = dialect.written_in(event.when, mailbox)
@@ -149,7 +163,7 @@ def drafts(
         mark = Mark(generation=generation, zoning=zoning, at=now)
         return (Draft(part=MAIN, fields=fields, mark=mark, when=event.when),)
     planned = plan(event, EWS, now)
-    items: list[Part | Single] = [*planned.parts, *planned.singles]
+    items = _apart(event, planned, apart)
     if not items:
         code, _, detail = (planned.reason or "EMPTY: the series has no occurrence").partition(": ")
         raise UnmappableError(code, detail)
@@ -162,6 +176,22 @@ def drafts(
         )
         for number, draft in enumerate(made)
     )
+
+
+def _apart(event: Event, planned: Plan, keys: Collection[Key]) -> list[Part | Single]:
+    """The items of a plan, with these occurrences taken out of their series."""
+    if not keys:
+        return [*planned.parts, *planned.singles]
+    parts: list[Part] = []
+    alone: list[Key] = []
+    for part in planned.parts:
+        taken = [item.key for item in part.overrides if item.key in keys]
+        alone += taken
+        kept = tuple(item for item in part.overrides if item.key not in keys)
+        gone = tuple(sorted({*part.deletions, *taken}))
+        parts.append(replace(part, deletions=gone, overrides=kept))
+    singles = single_events(rebase(event), sorted(alone), frozenset())
+    return [*parts, *planned.singles, *singles]
 
 
 def _draft(
@@ -228,13 +258,16 @@ def part_of(mark: Mark | None) -> str:
     return mark.origin.part
 
 
-def held(shown: Shown, mark: Mark | None, overrides: Sequence[Override]) -> Held:
-    """An item together with its changed occurrences."""
+def held(
+    shown: Shown, mark: Mark | None, overrides: Sequence[Override], pending: Pending | None = None
+) -> Held:
+    """An item together with its changed occurrences. What is pending gives way to what a person
+    has changed meanwhile."""
     event = shown.event
-    if overrides:
-        kept = {item.key: item for item in (*event.overrides, *overrides)}
-        event = replace(event, overrides=tuple(kept.values()))
-    return Held(shown=shown, event=recurrence.tidy(event), mark=mark)
+    kept = {} if pending is None else pending.all()
+    kept |= {item.key: item for item in (*event.overrides, *overrides)}
+    event = recurrence.tidy(replace(event, overrides=tuple(kept.values())))
+    return Held(shown=shown, event=event, mark=mark, pending=pending)
 
 
 def assembled(items: Sequence[Held]) -> Event:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 
 from connectors.capabilities import Capabilities
-from connectors.contract import Calendar, Copy, Page
+from connectors.contract import Calendar, Copy, Page, Subscription
 from connectors.errors import ConnectorError
 from connectors.exchange import folders, listing, views
 from connectors.exchange.client import Client
@@ -29,7 +29,8 @@ class ExchangeConnector:
         recall: Recall,
         zone: str,
         now: Callable[[], datetime],
-        watch: Callable[[str, str, bool], None],
+        watch: Callable[[str, str, bool], bool],
+        log: Callable[..., None],
     ) -> None:
         self._client = client
         self._capabilities = capabilities
@@ -37,7 +38,7 @@ class ExchangeConnector:
         self._zone = zone
         self._watch = watch
         self._reader = Reader(client, recall, zone, now)
-        self._writer = Writer(client, self._reader)
+        self._writer = Writer(client, self._reader, log)
 
     @property
     def capabilities(self) -> Capabilities:
@@ -103,10 +104,12 @@ class ExchangeConnector:
         """Every occurrence in [since, until) as Exchange expands it."""
         return views.occurrences(self._client, self._reader, calendar, since, until)
 
-    def subscribe(self, calendar: str | None) -> None:
-        """Watch a calendar from the next streaming connection on. No call."""
-        if calendar is not None:
-            self._watch(self._client.account, calendar, True)
+    def subscribe(self, calendar: str | None) -> Subscription | None:
+        """Watch a calendar from the next streaming connection on. No call. Nothing is streamed
+        about the list of calendars."""
+        if calendar is None or not self._watch(self._client.account, calendar, True):
+            return None
+        return Subscription()
 
     def unsubscribe(self, calendar: str | None) -> None:
         """No longer watch it."""

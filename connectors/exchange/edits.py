@@ -54,18 +54,28 @@ class Edits:
     def delete(self, addresses: Sequence[Wire]) -> None:
         """As `remove`, for items and occurrences by their addresses."""
         for batch in batches(addresses, BATCH):
-            ids: Wire = {}
-            for address in batch:
-                for name, value in address.items():
-                    ids.setdefault(name, []).append(value)
-            content = {
-                "@DeleteType": "MoveToDeletedItems",
-                "@SendMeetingCancellations": "SendToNone",
-                "ItemIds": ids,
-            }
-            for answer in self._client.call("DeleteItem", content):
-                if isinstance(answer, ConnectorError) and not isinstance(answer, AbsentError):
+            for answer in self.discard(batch):
+                if answer is not None:
                     raise answer
+
+    def discard(self, addresses: Sequence[Wire]) -> list[ConnectorError | None]:
+        """One request that moves items, or occurrences, to the Deleted Items: what kept each from
+        it. Absent already = done."""
+        ids: Wire = {}
+        for address in addresses:
+            for name, value in address.items():
+                ids.setdefault(name, []).append(value)
+        content = {
+            "@DeleteType": "MoveToDeletedItems",
+            "@SendMeetingCancellations": "SendToNone",
+            "ItemIds": ids,
+        }
+        return [
+            answer
+            if isinstance(answer, ConnectorError) and not isinstance(answer, AbsentError)
+            else None
+            for answer in self._client.call("DeleteItem", content)
+        ]
 
 
 def sure(answer: Answer) -> Wire:

@@ -1,24 +1,50 @@
 """Changed and removed occurrences of series.
 
 An occurrence is addressed by its place in the pattern. All share the version of their series,
-which every write changes, so that several are written one after the other.
+which every write changes, so that those of a series that stood there before are written one after
+the other. Which moves Exchange takes is only known when it has been asked: one that the plan
+allowed and the server refuses is told, so that the occurrence may stand alone.
 """
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from connectors.errors import ConnectorError
-from connectors.exchange.client import Wire
+from connectors.exchange.client import Answer, Wire
 from connectors.exchange.edits import BATCH, Edits, guarded, sure
+from connectors.exchange.errors import CrossingError
 from connectors.exchange.payloads import TIMES, Target, item_change, occurrence_address, updates_of
-from connectors.exchange.reading import Reader, batches, unreadable, version_of
+from connectors.exchange.reading import Reader, unreadable, version_of
 from mappings import exchange as dialect
 from mappings.errors import UnmappableError
 from mappings.exchange import Shown
 from mappings.exchange_units import Draft
-from mappings.model import Details, Override, When
+from mappings.model import Details, Key, Override, When
+from mappings.patterns.pins import by_wall
 from mappings.recurrence import when_of
+
+
+@dataclass(slots=True)
+class Written:
+    """What became of the exceptions of some series, by the ids of their items: why those of
+    `failed` are not written, and the moves that no series of this server can hold."""
+
+    failed: dict[str, ConnectorError] = field(default_factory=dict)
+    crossing: dict[str, set[Key]] = field(default_factory=dict)
+
+    def refused(self, ids: Iterable[str]) -> frozenset[Key]:
+        """The moves that were refused of these."""
+        return frozenset().union(*(self.crossing.get(id_, ()) for id_ in ids))
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """One write to one occurrence."""
+
+    id: str
+    key: Key
+    wire: Wire
 
 
 class Exceptions:
@@ -28,29 +54,55 @@ class Exceptions:
         self._reader = reader
         self._edits = edits
 
-    def write(self, made: Sequence[tuple[str, Draft]]) -> None:
-        """Remove and change occurrences of series that were made just now.
+    def write(self, made: Sequence[tuple[str, Draft]]) -> Written:
+        """Remove and change occurrences of series that were made just now, those of many series
+        with the same requests.
 
         Nobody else knows them yet, so their versions need not be minded.
         """
-        series = [(id_, draft) for id_, draft in made if draft.deletions or draft.overrides]
-        if not series:
-            return
-        wires = self._reader.items([id_ for id_, _draft in series])
-        gone: list[Wire] = []
-        changes: list[Wire] = []
-        for id_, draft in series:
-            wire = sure(wires[id_])
-            shown = self._decoded(wire, draft)
-            target = Target(id_, version_of(wire), shown, draft.mark.zoning)
-            gone += [occurrence_address(target, key) for key in draft.deletions]
-            for override in draft.overrides:
-                fields = self._difference(target, override, None)
-                changes.append(item_change(occurrence_address(target, override.key), fields))
-        self._edits.delete(gone)
-        for batch in batches(changes, BATCH):
-            for answer in self._edits.update(batch, "AlwaysOverwrite"):
-                sure(answer)
+        written = Written()
+        series = {id_: draft for id_, draft in made if draft.deletions or draft.overrides}
+        gone: list[_Step] = []
+        changes: list[_Step] = []
+        for id_, answer in self._reader.items(list(series)).items():
+            draft = series[id_]
+            try:
+                wire = sure(answer)
+                shown = self._decoded(wire, draft)
+                target = Target(id_, version_of(wire), shown, draft.mark.zoning)
+                gone += [
+                    _Step(id_, key, occurrence_address(target, key)) for key in draft.deletions
+                ]
+                for override in draft.overrides:
+                    fields = self._difference(target, override, None)
+                    change = item_change(occurrence_address(target, override.key), fields)
+                    changes.append(_Step(id_, override.key, change))
+            except ConnectorError as error:
+                written.failed[id_] = error
+        self._run(gone, self._edits.discard, written)
+        self._run(changes, lambda wires: self._edits.update(wires, "AlwaysOverwrite"), written)
+        return written
+
+    def _run(
+        self,
+        steps: Sequence[_Step],
+        send: Callable[[Sequence[Wire]], Sequence[Answer | None]],
+        written: Written,
+    ) -> None:
+        """Take the steps, some with each request; a series that fails is left where it is."""
+        rest = list(steps)
+        while rest := [step for step in rest if step.id not in written.failed]:
+            batch, rest = rest[:BATCH], rest[BATCH:]
+            try:
+                answers = send([step.wire for step in batch])
+            except ConnectorError as error:
+                written.failed |= dict.fromkeys((step.id for step in batch), error)
+                continue
+            for step, answer in zip(batch, answers, strict=True):
+                if isinstance(answer, CrossingError):
+                    written.crossing.setdefault(step.id, set()).add(step.key)
+                elif isinstance(answer, ConnectorError):
+                    written.failed.setdefault(step.id, answer)
 
     def _decoded(self, wire: Wire, draft: Draft) -> Shown:
         try:
@@ -58,8 +110,9 @@ class Exceptions:
         except UnmappableError as error:
             raise unreadable(error) from error
 
-    def change(self, id_: str, draft: Draft) -> None:
-        """Bring the occurrences of a standing series to what is wanted, one after the other."""
+    def change(self, id_: str, draft: Draft) -> frozenset[Key]:
+        """Bring the occurrences of a standing series to what is wanted, one after the other; the
+        moves that were refused."""
         wire = sure(self._reader.items([id_])[id_])
         changed = self._reader.occurrences([wire])
         shown = self._decoded(wire, draft)
@@ -81,22 +134,39 @@ class Exceptions:
             for key in present
             if key not in asked and key not in draft.deletions
         ]
-        for override in (*back, *draft.overrides):
+        target, refused = self._move(target, [*back, *draft.overrides], present)
+        if refused and len(refused) < len(back) + len(draft.overrides):
+            # What stood in the way may have moved by now.
+            target, refused = self._move(target, refused, present)
+        return frozenset(override.key for override in refused)
+
+    def _move(
+        self, target: Target, overrides: Sequence[Override], present: Mapping[Key, Override]
+    ) -> tuple[Target, list[Override]]:
+        """Write these, and tell which were refused."""
+        refused: list[Override] = []
+        for override in overrides:
             fields = self._difference(target, override, present.get(override.key))
             if not fields:
                 continue
             change = item_change(occurrence_address(target, override.key), fields)
             answer = self._edits.update([change], "NeverOverwrite")[0]
-            target = replace(target, version=version_of(guarded(answer)))
+            if isinstance(answer, CrossingError):
+                refused.append(override)
+            else:
+                target = replace(target, version=version_of(guarded(answer)))
+        return target, refused
 
     def _difference(
         self, target: Target, override: Override, present: Override | None
     ) -> dict[str, Any]:
         """What has to be set on an occurrence."""
         series = target.shown.event
+        ruled = when_of(series, override.key)
         old_details = (present and present.details) or series.details
-        old_when = (present and present.when) or when_of(series, override.key)
-        details, when = override.details or series.details, override.when or old_when
+        # What nobody has set may end by the wall clock, although it is read as what is meant.
+        old_when = (present and present.when) or by_wall(ruled)
+        details, when = override.details or series.details, override.when or ruled
         before = self._encoded(old_details, old_when, target)
         after = self._encoded(details, when, target)
         updates = updates_of(before, after)

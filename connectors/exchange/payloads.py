@@ -28,11 +28,17 @@ class Target:
     zoning: Zoning
 
 
-def new_item(draft: Draft, properties: dict[str, str]) -> Wire:
-    """A CalendarItem in the schema's order: extended properties stand before the times."""
+def new_item(draft: Draft, key: str | None, unit: str | None) -> Wire:
+    """A CalendarItem in the schema's order: extended properties stand before the times.
+
+    `key` is the unit's create key, which only the main item bears, so that whoever searches for
+    it finds a unit that was written to its end. `unit` is the ref, None if that is the item's id.
+    """
+    named = {units.KEY: key if draft.mark.main else None, units.UNIT: unit}
     extended = [
         {"ExtendedFieldURI": property_path(name), "Value": value}
-        for name, value in (*properties.items(), (units.MARK, draft.mark.write()))
+        for name, value in (*named.items(), (units.MARK, draft.mark.write()))
+        if value is not None
     ]
     wire: Wire = {}
     for name, value in draft.fields.items():
@@ -48,8 +54,8 @@ def updates_of(before: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]:
     return {name: after[name] for name in names if after[name] != before.get(name)}
 
 
-def property_update(name: str, value: str) -> dict[str, Any]:
-    """One of our named properties among the updates of an item."""
+def property_update(name: str, value: str | None) -> dict[str, Any]:
+    """One of our named properties among the updates of an item; None = to be removed."""
     return {f"ExtendedProperty:{name}": value}
 
 
@@ -60,7 +66,8 @@ def item_change(address: Wire, updates: dict[str, Any]) -> Wire:
         if name.startswith("ExtendedProperty:"):
             path = {"ExtendedFieldURI": property_path(name.partition(":")[2])}
             item = {"CalendarItem": {"ExtendedProperty": path | {"Value": value}}}
-            lines.setdefault("SetItemField", []).append(path | item)
+            how, line = ("SetItemField", path | item) if value else ("DeleteItemField", path)
+            lines.setdefault(how, []).append(line)
         elif value is None:
             path = {"FieldURI": {"@FieldURI": dialect.uri_of(name)}}
             lines.setdefault("DeleteItemField", []).append(path)

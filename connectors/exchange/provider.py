@@ -86,6 +86,7 @@ class ExchangeProvider:
             zone=self._settings.zone_of(account),
             now=self._context.now,
             watch=self._streams.watch,
+            log=self._context.log,
         )
 
     def examine(self, account: str) -> Sequence[Finding]:

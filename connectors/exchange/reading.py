@@ -17,6 +17,7 @@ from mappings import exchange as dialect
 from mappings import exchange_units as units
 from mappings.errors import UnmappableError
 from mappings.exchange import Zoning, many
+from mappings.exchange_pending import Pending
 from mappings.exchange_units import Held, Mark
 from mappings.model import Key
 
@@ -52,7 +53,9 @@ SHAPE: Wire = {
     "BodyType": "HTML",
     "AdditionalProperties": {
         "FieldURI": [{"@FieldURI": uri} for uri in dialect.ITEM_FIELDS],
-        "ExtendedFieldURI": [property_path(name) for name in (units.KEY, units.UNIT, units.MARK)],
+        "ExtendedFieldURI": [
+            property_path(name) for name in (units.KEY, units.UNIT, units.MARK, units.PENDING)
+        ],
     },
 }
 
@@ -84,6 +87,13 @@ class Item:
     def generation(self) -> int:
         """Which making of the unit it belongs to; what people made is older than all."""
         return self.mark.generation if self.mark else 0
+
+    @property
+    def kept(self) -> bool:
+        """True if a person made it, or put something on it that another item would not have."""
+        wire = self.wire
+        ours = units.property_of(wire, units.KEY) or units.property_of(wire, units.UNIT)
+        return not ours or dialect.flag(wire, "HasAttachments") or "Categories" in wire
 
     @property
     def part(self) -> str:
@@ -192,6 +202,20 @@ class Reader:
                 found[id_] = answer if isinstance(answer, ConnectorError) else item_of(answer)
         return found
 
+    def attached(self, ids: Sequence[str]) -> dict[str, frozenset[str]]:
+        """The names of the files and items that are attached to each of these."""
+        shape = {
+            "BaseShape": "IdOnly",
+            "AdditionalProperties": {"FieldURI": {"@FieldURI": "item:Attachments"}},
+        }
+        content = {"ItemShape": shape, "ItemIds": {"ItemId": [{"@Id": id_} for id_ in ids]}}
+        found = {}
+        for id_, answer in zip(ids, self._client.call("GetItem", content), strict=True):
+            listed = item_of(_raised(answer)).get("Attachments")
+            lines = [*many(listed, "FileAttachment"), *many(listed, "ItemAttachment")]
+            found[id_] = frozenset(dialect.text(line, "Name") for line in lines)
+        return found
+
     def marked(self, calendar: str, name: str, values: Sequence[str]) -> list[Wire]:
         """The items whose named property has one of these values: their ids and properties."""
         found: list[Wire] = []
@@ -215,9 +239,8 @@ class Reader:
                 "ItemShape": {
                     "BaseShape": "IdOnly",
                     "AdditionalProperties": {
-                        "ExtendedFieldURI": [
-                            property_path(each) for each in (units.KEY, units.UNIT, units.MARK)
-                        ]
+                        # Not the mark: a search cuts texts after 255 characters ("FindItem").
+                        "ExtendedFieldURI": [property_path(units.KEY), property_path(units.UNIT)]
                     },
                 },
                 "IndexedPageItemView": {
@@ -323,7 +346,8 @@ class Reader:
             overrides.append(override)
             if not override.cancelled:
                 occurrences[override.key] = found
-        held = units.held(shown, mark, overrides)
+        pending = units.property_of(wire, units.PENDING)
+        held = units.held(shown, mark, overrides, Pending.read(pending) if pending else None)
         return Item(wire, held, dict(sorted(occurrences.items())))
 
 

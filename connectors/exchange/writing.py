@@ -2,24 +2,39 @@
 
 A unit is one item, or several where one pattern cannot say what its rule means. Exchange drops
 the changed and removed occurrences of a series whose pattern or time changes (MS-OXOCAL
-3.1.4.7.3.5); such a series is made anew beside the old one, which goes last, so that at every
-moment one whole making of the unit stands. Nobody is mailed unless guests are being invited.
+3.1.4.7.3.5). A series of the bridge's own is then made anew beside the old one, which goes last,
+so that at every moment one whole making of the unit stands. What a person made, or put something
+on, stays the item that it is: it gets the new pattern together with a note of the exceptions that
+it is still to get. Nobody is mailed unless guests are being invited.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 from connectors.contract import Copy
-from connectors.errors import ConflictError, ConnectorError, RejectedError, RetryableError
+from connectors.errors import ConflictError, ConnectorError, RejectedError
+from connectors.exchange.attachments import spare
 from connectors.exchange.client import Client, Wire
+from connectors.exchange.comparison import (
+    alone,
+    beside,
+    changed,
+    in_place,
+    marked_anew,
+    name_of,
+    same_shape,
+    same_zones,
+    uid_of,
+)
 from connectors.exchange.edits import Edits, guarded, restless, sure
 from connectors.exchange.errors import PROVIDER, AbsentError, StaleError
 from connectors.exchange.exceptions import Exceptions
+from connectors.exchange.making import Maker, drafts, shown
 from connectors.exchange.payloads import (
     TIMES,
     Target,
-    guests_of,
     invitations,
     item_change,
     new_item,
@@ -27,36 +42,30 @@ from connectors.exchange.payloads import (
     property_update,
     updates_of,
 )
-from connectors.exchange.reading import (
-    Group,
-    Item,
-    Reader,
-    item_id,
-    ref_of,
-    several,
-)
+from connectors.exchange.reading import Group, Item, Reader, item_id, ref_of, several
 from mappings import exchange as dialect
 from mappings import exchange_units as units
-from mappings.errors import UnmappableError
-from mappings.exchange_recurrence import alike
-from mappings.exchange_units import Draft, Held, Mark
+from mappings.exchange_pending import Pending
+from mappings.exchange_units import Draft, Mark
 from mappings.members import is_member
-from mappings.model import Event
+from mappings.model import Event, Key
 
 _TRIES = 4
 _STALE = timedelta(minutes=15)
 _DAY = timedelta(days=1)
-_WHOLE = "MAIN"
-"""The name of the one item that stands for a whole rule."""
+_MOST_PENDING = 30_000
+"""Characters of a named property that every server keeps; more is refused, before it is tried."""
 
 
 class Writer:
     """Writes the units of one account's calendars."""
 
-    def __init__(self, client: Client, reader: Reader) -> None:
+    def __init__(self, client: Client, reader: Reader, log: Callable[..., None]) -> None:
         self._reader = reader
+        self._log = log
         self._edits = Edits(client)
         self._exceptions = Exceptions(reader, self._edits)
+        self._maker = Maker(reader, self._edits, self._exceptions)
 
     # -- whole units -------------------------------------------------------------------------
 
@@ -66,7 +75,7 @@ class Writer:
         """Make units under their keys, or give those that were already made so.
 
         For up to `BATCH` of them: one call to look the keys up, one to write, one to read back,
-        and more only for further items and for exceptions.
+        and a few more for further items and for the exceptions of all of them.
         """
         self._reader.require(calendar)
         results: dict[str, Copy | ConnectorError] = {}
@@ -75,23 +84,39 @@ class Writer:
             if found is not None:
                 results[key] = self._reader.copy(found)
         making = {key: event for event, key in pairs if key not in results}
-        results |= self._make(calendar, making)
+        made, refused = self._maker.make(calendar, making)
+        refs = {key: ref for key, ref in made.items() if isinstance(ref, str)}
+        results |= {key: error for key, error in made.items() if not isinstance(error, str)}
+        for key, moves in refused.items():
+            try:
+                self._detach(calendar, refs[key], making[key], moves)
+            except ConnectorError as error:
+                results[key] = error
+        gathered = self._reader.gathered(calendar, list(refs.values()))
+        for key, ref in refs.items():
+            if key not in results:
+                try:
+                    group = self._reader.group(ref, *gathered)
+                    results[key] = shown(group, ref, self._reader)
+                except ConnectorError as error:
+                    results[key] = error
         return [results[key] for _event, key in pairs]
+
+    def _detach(self, calendar: str, ref: str, event: Event, moves: frozenset[Key]) -> None:
+        group = self._reader.fetch(calendar, ref)
+        if group is not None:
+            self._bring(calendar, group, event, "SendToNone", moves)
 
     def update(self, calendar: str, copy: Copy, event: Event) -> Copy:
         """As `Connector.update`. Two calls for a single event; a series is looked at first."""
         self._reader.require(calendar)
-        alone = [member.id for member in copy.members] == [copy.ref]
-        if alone and not copy.event.recurring and not event.recurring:
+        alone_ = [member.id for member in copy.members] == [copy.ref]
+        if alone_ and not copy.event.recurring and not event.recurring:
             return self._update_single(calendar, copy, event)
         group = self._expected(calendar, copy)
         now = self._reader.copy(group)
-        wanted = self._wanted(group, event)
         mails = invitations(now.event.details.attendees, event.details.attendees)
-        if self._in_place(group, wanted):
-            self._change(calendar, group, wanted, mails)
-        else:
-            self._rebuild(calendar, group, event, mails)
+        self._bring(calendar, group, event, mails)
         return self._now(calendar, copy.ref)
 
     def review(self, calendar: str, copy: Copy) -> Copy:
@@ -103,11 +128,7 @@ class Writer:
         group = self._expected(calendar, copy)
         if group.planned is None and not group.outdated:
             return copy
-        wanted = self._wanted(group, copy.event)
-        if group.outdated and not _same_zones(group, wanted):
-            self._rebuild(calendar, group, copy.event, "SendToNone")
-        elif self._in_place(group, wanted):
-            self._change(calendar, group, wanted, "SendToNone")
+        self._bring(calendar, group, copy.event, "SendToNone")
         self._date(calendar, copy.ref)
         return self._now(calendar, copy.ref)
 
@@ -118,9 +139,7 @@ class Writer:
             return
         main = group.main
         if main.mark is not None:
-            note = property_update(units.MARK, replace(main.mark, at=now).write())
-            address = {"ItemId": {"@Id": main.id, "@ChangeKey": main.version}}
-            guarded(self._edits.update([item_change(address, note)], "NeverOverwrite")[0])
+            self._note(main, property_update(units.MARK, replace(main.mark, at=now).write()))
 
     def delete(self, calendar: str, copy: Copy) -> None:
         """As `Connector.delete`: into the Deleted Items. One call to look, one to delete.
@@ -134,23 +153,19 @@ class Writer:
             return
         if copy.version() is not None:
             now = self._reader.copy(group)
-            if _changed(copy, now):
+            if changed(copy, now):
                 raise _conflict(copy.ref, now)
         mark = group.main.mark
         if len(group.items) > 1 and mark is not None:
             doomed = property_update(units.MARK, replace(mark, doomed=True).write())
-            address = {"ItemId": {"@Id": group.main.id, "@ChangeKey": group.main.version}}
-            guarded(self._edits.update([item_change(address, doomed)], "NeverOverwrite")[0])
+            self._note(group.main, doomed)
         self._remove_group(group)
 
     def refs(self, calendar: str, keys: Sequence[str]) -> dict[str, str]:
         """The refs of the units that were made with these keys and are alive."""
         found: dict[str, str] = {}
         for wire in self._reader.marked(calendar, units.KEY, keys):
-            mark = Mark.read(units.property_of(wire, units.MARK) or "", self._reader.zone)
-            if mark is None or mark.main:
-                key = units.property_of(wire, units.KEY) or ""
-                found.setdefault(key, ref_of(wire))
+            found.setdefault(units.property_of(wire, units.KEY) or "", ref_of(wire))
         return found
 
     def settled(self, calendar: str, ref: str) -> Group | None:
@@ -169,75 +184,26 @@ class Writer:
             or (dialect.updated(item.wire) or late) <= late
         ]
         doubles = self._doubles(group)
-        if not dead and not doubles:
-            return group
-        self._edits.remove(dead)
-        self._edits.delete(doubles)
-        return self._reader.fetch(calendar, ref)
+        if dead or doubles:
+            self._edits.remove(dead)
+            self._edits.delete(doubles)
+            group = self._reader.fetch(calendar, ref)
+        if group is not None and group.main.held.pending is not None:
+            event = self._reader.copy(group).event
+            self._bring(calendar, group, event, "SendToNone")
+            group = self._reader.fetch(calendar, ref)
+        return group
 
     def _remove_group(self, group: Group) -> None:
         others = [item.id for item in (*group.items[1:], *group.leftovers)]
         self._edits.remove([*others, group.main.id])
-
-    # -- creating ------------------------------------------------------------------------------
-
-    def _make(self, calendar: str, making: dict[str, Event]) -> dict[str, Copy | ConnectorError]:
-        results: dict[str, Copy | ConnectorError] = {}
-        plans: dict[str, tuple[Draft, ...]] = {}
-        for key, event in making.items():
-            try:
-                plans[key] = self._drafts(event, 1, key)
-            except RejectedError as error:
-                results[key] = error
-        self._clear(calendar, [key for key, drafts in plans.items() if len(drafts) > 1])
-        loud = [key for key in plans if guests_of(making[key].details.attendees)]
-        quiet = [key for key in plans if key not in loud]
-        made: dict[str, str] = {}
-        for keys, mails in ((quiet, "SendToNone"), (loud, "SendToAllAndSaveCopy")):
-            for key, written in self._put(calendar, {key: plans[key] for key in keys}, mails):
-                if isinstance(written, ConnectorError):
-                    results[key] = written
-                else:
-                    made[key] = written
-        found, changed = self._reader.gathered(calendar, list(made.values()))
-        for key, ref in made.items():
-            try:
-                results[key] = _copy(self._reader.group(ref, found, changed), ref, self._reader)
-            except ConnectorError as error:
-                results[key] = error
-        return results
-
-    def _clear(self, calendar: str, keys: Sequence[str]) -> None:
-        """Take away what a creation that broke off before its main item has left behind."""
-        orphans = self._reader.marked(calendar, units.UNIT, keys) if keys else []
-        self._edits.remove([item_id(wire) for wire in orphans])
-
-    def _put(
-        self, calendar: str, plans: dict[str, tuple[Draft, ...]], mails: str
-    ) -> Iterator[tuple[str, str | ConnectorError]]:
-        """Write new units; the ref of each, or why there is none. A unit of one item is named by
-        that item, others by their key; the main item comes last."""
-        wires: list[Wire] = []
-        for key, drafts in plans.items():
-            marks = {units.KEY: key} | ({units.UNIT: key} if len(drafts) > 1 else {})
-            wires += [new_item(draft, marks) for draft in reversed(drafts)]
-        answers = iter(self._edits.insert(calendar, wires, mails))
-        for key, drafts in plans.items():
-            own = [next(answers) for _draft in drafts]
-            try:
-                ids = [item_id(sure(answer)) for answer in reversed(own)]
-                self._exceptions.write(list(zip(ids, drafts, strict=True)))
-            except ConnectorError as error:
-                yield key, error
-            else:
-                yield key, key if len(drafts) > 1 else ids[0]
 
     # -- changing ------------------------------------------------------------------------------
 
     def _update_single(self, calendar: str, copy: Copy, event: Event) -> Copy:
         old, new = copy.event, event
         zone = self._reader.zone
-        draft = self._drafts(new, 1, copy.ref)[0]
+        draft = drafts(self._reader, new, 1, copy.ref)[0]
         before = dialect.encode(old.details, old.when, dialect.written_in(old.when, zone))
         updates = updates_of(before, draft.fields)
         if old.when != new.when:
@@ -260,91 +226,156 @@ class Writer:
             return self._now(calendar, copy.ref)
         raise restless(copy.ref)
 
-    def _wanted(self, group: Group, event: Event) -> tuple[Draft, ...]:
+    def _bring(
+        self,
+        calendar: str,
+        group: Group,
+        event: Event,
+        mails: str,
+        refused: frozenset[Key] = frozenset(),
+    ) -> None:
+        """Bring a unit to what is wanted.
+
+        A move that the server refuses, although by the published rules no neighbour stands in
+        its way, is kept as an event of its own, as the plan does with those that cross.
+        """
+        apart = alone(group)
+        while True:
+            new = refused - apart
+            for key in sorted(new):
+                self._log("exchange refuses a move, the occurrence stands alone", key=key)
+            apart |= new
+            wanted = self._wanted(group, event, apart)
+            stays = in_place(group, wanted)
+            if group.outdated and not same_zones(group, wanted):
+                stays = False
+            if stays:
+                refused = self._change(calendar, group, wanted, mails)
+            elif group.main.kept:
+                refused = self._remake(calendar, group, event, mails, apart)
+            else:
+                refused = self._rebuild(calendar, group, event, mails, apart)
+            found = self._reader.fetch(calendar, group.ref) if refused or not stays else group
+            if found is None:
+                raise _conflict(group.ref, None)
+            group, mails = found, "SendToNone"
+            if not refused:
+                break
+            if refused <= apart:
+                raise _immovable(group.ref, min(refused))
+        if group.main.held.pending is not None:
+            self._note(group.main, property_update(units.PENDING, None))
+
+    def _wanted(self, group: Group, event: Event, apart: frozenset[Key]) -> tuple[Draft, ...]:
         """The plan, and the single events before it: a window that has moved on leaves the past
         alone."""
-        planned = self._drafts(event, group.main.generation, _uid(group))
+        planned = drafts(self._reader, event, group.main.generation, uid_of(group), apart)
         origins = [draft.mark.origin for draft in planned]
         first = min((o.occurrence or o.first.key for o in origins if o), default="")
-        known = {_name(draft.mark) for draft in planned}
+        known = {name_of(draft.mark) for draft in planned}
         past = [
             units.standing(event, item.mark, mailbox=self._reader.zone, now=self._reader.now())
             for item in group.items
-            if item.mark and item.mark.origin and _name(item.mark) not in known
+            if item.mark and item.mark.origin and name_of(item.mark) not in known
             if (item.mark.origin.occurrence or first) < first
         ]
         return (*planned, *(draft for draft in past if draft is not None))
 
-    def _in_place(self, group: Group, wanted: Sequence[Draft]) -> bool:
-        """True if no series loses exceptions, no removed occurrence has to come back, and no
-        rule that takes several items changes."""
-        drafts = {_name(draft.mark): draft for draft in wanted}
-        items = {_name(item.mark): item for item in group.items}
-        many = len(items) > 1 or len(drafts) > 1
-        for part in items.keys() | drafts.keys():
-            item, draft = items.get(part), drafts.get(part)
-            if item is None or draft is None:
-                shape = item.held.shown.pattern if item else draft and draft.pattern
-                if shape is not None or item is group.main:
-                    return False
-                continue
-            same = _same_shape(item.held, draft)
-            if many and not (same and _same_rule(item, draft)):
-                return False
-            if draft.pattern is None or item.held.shown.pattern is None:
-                continue
-            gone = {each.key for each in item.held.shown.event.overrides}
-            if gone - set(draft.deletions) if same else item.held.event.overrides:
-                return False
-        return True
-
-    def _change(self, calendar: str, group: Group, wanted: Sequence[Draft], mails: str) -> None:
-        """From what stands there to what is wanted: what is new first, what goes last."""
-        fresh = {_name(draft.mark) for draft in wanted} - {_name(item.mark) for item in group.items}
+    def _change(
+        self, calendar: str, group: Group, wanted: Sequence[Draft], mails: str
+    ) -> frozenset[Key]:
+        """From what stands there to what is wanted: what is new first, what goes last. The moves
+        that were refused."""
+        drafts_ = {name_of(draft.mark): draft for draft in wanted}
+        standing = {name_of(item.mark): item for item in group.items}
+        gone = [item for name, item in standing.items() if name not in drafts_]
+        taken = [
+            (item, draft.mark.origin.occurrence)
+            for name, draft in drafts_.items()
+            if name not in standing and draft.mark.origin and draft.mark.origin.occurrence
+            for item in group.items
+        ]
+        spare(self._reader, gone, taken)
+        fresh = [beside(draft) for name, draft in drafts_.items() if name not in standing]
         if fresh:
             group = self._announce(group)
-        marks = {units.UNIT: group.ref} | ({units.KEY: group.origin} if group.origin else {})
-        drafts = {_name(draft.mark): draft for draft in wanted}
-        new = [new_item(_beside(draft), marks) for name, draft in drafts.items() if name in fresh]
-        for answer in self._edits.insert(calendar, new):
-            sure(answer)
+        self._insert(calendar, group, fresh, "SendToNone")
+        refused: set[Key] = set()
         for item in group.items:
-            draft = drafts.get(_name(item.mark))
+            draft = drafts_.get(name_of(item.mark))
             if draft is not None:
                 main = item is group.main
-                self._change_item(item, draft if main else _beside(draft), mails)
-        gone = [item for item in group.items if _name(item.mark) not in drafts]
+                refused |= self._change_item(item, draft if main else beside(draft), mails)
         self._edits.remove([item.id for item in gone])
+        return frozenset(refused)
 
-    def _change_item(self, item: Item, draft: Draft, mails: str) -> None:
+    def _change_item(self, item: Item, draft: Draft, mails: str) -> frozenset[Key]:
         held = item.held
-        before = dialect.encode(held.event.details, held.event.when, draft.mark.zoning)
-        updates = updates_of(before, draft.fields)
-        same = _same_shape(held, draft)
-        if not same:
-            updates |= {name: draft.fields[name] for name in TIMES}
-        if _marked_anew(item, draft, same):
+        same = same_shape(held, draft)
+        updates = _updates(item, draft, {} if same else draft.fields)
+        if marked_anew(item, draft, same):
             updates |= property_update(units.MARK, draft.mark.write())
         if updates:
-            key = {"ItemId": {"@Id": item.id, "@ChangeKey": item.version}}
-            guarded(self._edits.update([item_change(key, updates)], "NeverOverwrite", mails)[0])
+            self._note(item, updates, mails)
         if draft.pattern is None or not (
             draft.deletions or draft.overrides or held.event.overrides
         ):
-            return
-        self._exceptions.change(item.id, draft)
+            return frozenset()
+        return self._exceptions.change(item.id, draft)
 
-    def _rebuild(self, calendar: str, group: Group, event: Event, mails: str) -> None:
-        """Make the unit anew beside itself, then let the old one go, its main item first."""
+    def _rebuild(
+        self, calendar: str, group: Group, event: Event, mails: str, apart: frozenset[Key]
+    ) -> frozenset[Key]:
+        """Make the unit anew beside itself, then let the old one go, its main item first. The
+        moves that were refused."""
+        planned = drafts(self._reader, event, group.main.generation + 1, uid_of(group), apart)
+        spare(self._reader, group.items, _occurrences(group.items))
         if group.main.held.shown.pattern is None:
             group = self._announce(group)
         self._edits.remove([item.id for item in group.leftovers])
-        drafts = self._drafts(event, group.main.generation + 1, _uid(group))
-        marks = {units.UNIT: group.ref} | ({units.KEY: group.origin} if group.origin else {})
-        wires = [new_item(draft, marks) for draft in drafts]
-        ids = [item_id(sure(answer)) for answer in self._edits.insert(calendar, wires, mails)]
-        self._exceptions.write(list(zip(ids, drafts, strict=True)))
+        ids = self._insert(calendar, group, planned, mails)
+        refused = self._except(ids, planned)
         self._edits.remove([item.id for item in group.items])
+        return refused
+
+    def _remake(
+        self, calendar: str, group: Group, event: Event, mails: str, apart: frozenset[Key]
+    ) -> frozenset[Key]:
+        """Give the main item another pattern where it stands; its further items are made anew,
+        before the main one says that it has them. The moves that were refused."""
+        planned = drafts(self._reader, event, group.main.generation + 1, uid_of(group), apart)
+        main, others = planned[0], planned[1:]
+        pending = Pending(main.deletions, main.overrides).write()
+        if len(pending) > _MOST_PENDING:
+            raise _too_much(group.ref)
+        spare(self._reader, group.items[1:], _occurrences(group.items))
+        if others:
+            group = self._announce(group)
+        self._edits.remove([item.id for item in group.leftovers])
+        refused = self._except(self._insert(calendar, group, others, mails), others)
+        updates = _updates(group.main, main, main.fields)
+        updates |= property_update(units.MARK, main.mark.write())
+        if main.deletions or main.overrides:
+            updates |= property_update(units.PENDING, pending)
+        self._note(group.main, updates, mails)
+        if main.deletions or main.overrides:
+            refused |= self._exceptions.change(group.main.id, main)
+        self._edits.remove([item.id for item in group.items[1:]])
+        return refused
+
+    def _insert(
+        self, calendar: str, group: Group, planned: Sequence[Draft], mails: str
+    ) -> list[str]:
+        """Write further items of a unit; their ids."""
+        wires = [new_item(draft, group.origin, group.ref) for draft in planned]
+        return [item_id(sure(answer)) for answer in self._edits.insert(calendar, wires, mails)]
+
+    def _except(self, ids: Sequence[str], planned: Sequence[Draft]) -> frozenset[Key]:
+        """Write the exceptions of new items; the moves that were refused."""
+        written = self._exceptions.write(list(zip(ids, planned, strict=True)))
+        for error in written.failed.values():
+            raise error
+        return written.refused(ids)
 
     def _announce(self, group: Group) -> Group:
         """Note on the only item of a unit that there will be others: readers who come upon it
@@ -356,10 +387,14 @@ class Writer:
         zoning = dialect.written_in(main.held.event.when, self._reader.zone)
         mark = main.mark or Mark(generation=0, zoning=zoning, at=at)
         note = property_update(units.MARK, replace(mark, items=2).write())
-        address = {"ItemId": {"@Id": main.id, "@ChangeKey": main.version}}
-        answer = guarded(self._edits.update([item_change(address, note)], "NeverOverwrite")[0])
-        noted = replace(main, wire={**main.wire, "ItemId": answer["ItemId"]})
+        noted = replace(main, wire={**main.wire, "ItemId": self._note(main, note)["ItemId"]})
         return replace(group, items=(noted, *group.items[1:]))
+
+    def _note(self, item: Item, updates: dict[str, Any], mails: str = "SendToNone") -> Wire:
+        """Change an item that was read a moment ago."""
+        address = {"ItemId": {"@Id": item.id, "@ChangeKey": item.version}}
+        change = item_change(address, updates)
+        return guarded(self._edits.update([change], "NeverOverwrite", mails)[0])
 
     # -- looking -------------------------------------------------------------------------------
 
@@ -370,30 +405,12 @@ class Writer:
         if group is None:
             raise _conflict(copy.ref, None)
         now = self._reader.copy(group)
-        if _changed(copy, now):
+        if changed(copy, now):
             raise _conflict(copy.ref, now)
         return group
 
     def _now(self, calendar: str, ref: str) -> Copy:
-        group = self._reader.fetch(calendar, ref)
-        return _copy(group, ref, self._reader)
-
-    def _drafts(self, event: Event, generation: int, uid: str) -> tuple[Draft, ...]:
-        try:
-            return units.drafts(
-                event,
-                mailbox=self._reader.zone,
-                now=self._reader.now(),
-                generation=max(1, generation),
-                uid=uid,
-            )
-        except UnmappableError as error:
-            raise RejectedError(
-                f"Exchange cannot hold this series: {error.detail}",
-                provider=PROVIDER,
-                operation="CreateItem",
-                code=error.code,
-            ) from error
+        return shown(self._reader.fetch(calendar, ref), ref, self._reader)
 
     def _doubles(self, group: Group) -> list[Wire]:
         """Occurrences that stand alone by now and whose place in the series is still taken, and
@@ -416,75 +433,15 @@ class Writer:
         return found
 
 
-def _uid(group: Group) -> str:
-    """What the marks of the unit's items call it."""
-    mark = group.main.mark
-    return mark.origin.uid if mark and mark.origin else group.ref
+def _updates(item: Item, draft: Draft, times: dict[str, Any]) -> dict[str, Any]:
+    """The properties of an item that differ, and the times, of which none goes alone."""
+    held = item.held
+    before = dialect.encode(held.event.details, held.event.when, draft.mark.zoning)
+    return updates_of(before, draft.fields) | {name: times[name] for name in TIMES if times}
 
 
-def _name(mark: Mark | None) -> str:
-    """What the plan calls an item; a unit of one item needs no name."""
-    return mark.origin.part if mark and mark.origin else _WHOLE
-
-
-def _beside(draft: Draft) -> Draft:
-    """A further item of a unit that has its main one."""
-    return replace(draft, mark=replace(draft.mark, main=False))
-
-
-def _same_shape(held: Held, draft: Draft) -> bool:
-    """True if time and pattern stay."""
-    shown = held.shown
-    if (shown.pattern is None) != (draft.pattern is None) or held.event.when != draft.when:
-        return False
-    if shown.pattern is None or draft.pattern is None:
-        return True
-    return alike(shown.pattern, draft.pattern) and shown.bounds == draft.bounds
-
-
-def _same_zones(group: Group, wanted: Sequence[Draft]) -> bool:
-    """True if what stands there was written in the zones that are wanted."""
-    zoned = {_name(draft.mark): draft.mark.zoning for draft in wanted}
-    return all(
-        (zoning := zoned.get(_name(item.mark))) is None or zoning == item.mark.zoning
-        for item in group.items
-        if item.mark
-    )
-
-
-def _same_rule(item: Item, draft: Draft) -> bool:
-    """True if both stand for the same rule, or a person's own series goes on as it is."""
-    old, new = item.mark.origin if item.mark else None, draft.mark.origin
-    if old is None or new is None:
-        return item.mark is None
-    return (old.rule, old.first, old.rdates) == (new.rule, new.first, new.rdates)
-
-
-def _marked_anew(item: Item, draft: Draft, same: bool) -> bool:
-    """True if the item's mark has to be written: a person's own item gets one only where it has
-    others beside it, or another pattern."""
-    if item.mark is None:
-        return draft.mark.items > 1 or not same
-    new = replace(draft.mark, main=item.mark.main, at=item.mark.at)
-    if item.mark.items > 1 and (new.items > 1 or not new.main):
-        new = replace(new, items=item.mark.items)  # how many others there are is found anyway
-    return item.mark != new
-
-
-def _copy(group: Group | None, ref: str, reader: Reader) -> Copy:
-    if group is None:
-        raise RetryableError(
-            f"The event {ref} was written, but Exchange does not show it.",
-            provider=PROVIDER,
-            operation="GetItem",
-            code="not-shown",
-        )
-    return reader.copy(group)
-
-
-def _changed(copy: Copy, now: Copy) -> bool:
-    """True if the unit is no longer what the copy shows."""
-    return copy.members != now.members and copy.event != now.event
+def _occurrences(items: Sequence[Item]) -> list[tuple[Item, Key]]:
+    return [(item, key) for item in items for key in item.occurrences]
 
 
 def _conflict(ref: str, current: Copy | None) -> ConflictError:
@@ -494,4 +451,24 @@ def _conflict(ref: str, current: Copy | None) -> ConflictError:
         provider=PROVIDER,
         operation="UpdateItem",
         code="conflict",
+    )
+
+
+def _immovable(ref: str, key: Key) -> RejectedError:
+    return RejectedError(
+        f"Exchange refuses to move the occurrence {key} of {ref}. Move it to a day without "
+        "another occurrence.",
+        provider=PROVIDER,
+        operation="UpdateItem",
+        code="crossing",
+    )
+
+
+def _too_much(ref: str) -> RejectedError:
+    return RejectedError(
+        f"The series {ref} is a person's own and has too many changed occurrences to be given "
+        "another pattern safely. Change its pattern in Outlook.",
+        provider=PROVIDER,
+        operation="UpdateItem",
+        code="too-many-exceptions",
     )
