@@ -66,7 +66,7 @@ def user_settings(world: World, directory: Directory, url: str, request: Request
 
 
 def _wrong_header(header: Element | None) -> str:
-    """What is wrong with the SOAP headers, "" if nothing is ("GetUserSettings operation (SOAP)")."""
+    """What is wrong with the headers, "" if nothing is ("GetUserSettings operation (SOAP)")."""
     if header is None:
         return "The SOAP header is missing."
     version = text(header, "a:RequestedServerVersion")
