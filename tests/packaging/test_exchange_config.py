@@ -49,12 +49,39 @@ def load(tmp_path: Path) -> Load:
     return load_text
 
 
-@pytest.mark.parametrize("text", [GOOD, GOOD.replace(LOGIN, OAUTH)])
+ENDPOINT = "    endpoint: https://mail.example.com/EWS/Exchange.asmx\n"
+SERVICE = "    autodiscover: https://mail.example.com/Autodiscover/Autodiscover.svc\n"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        GOOD,
+        GOOD.replace(LOGIN, OAUTH),
+        GOOD.replace(ENDPOINT, ""),
+        GOOD.replace(ENDPOINT, SERVICE),
+    ],
+)
 def test_a_good_config_loads(load: Load, text: str) -> None:
     assert isinstance(load(text).connectors["exchange"].settings, Settings)
 
 
 BAD = {
+    "two ways to the server": (
+        GOOD.replace(ENDPOINT, ENDPOINT + SERVICE),
+        "connectors.exchange",
+        "endpoint or autodiscover",
+    ),
+    "the other form of Autodiscover": (
+        GOOD.replace(ENDPOINT, SERVICE.replace(".svc", ".xml")),
+        "connectors.exchange.autodiscover",
+        "autodiscover.svc",
+    ),
+    "Autodiscover without encryption": (
+        GOOD.replace(ENDPOINT, SERVICE.replace("https:", "http:")),
+        "connectors.exchange.autodiscover",
+        "https",
+    ),
     "typing error": (GOOD.replace("endpoint", "endpont"), "connectors.exchange", "endpoint"),
     "no encryption": (GOOD.replace("https:", "http:"), "connectors.exchange.endpoint", "https"),
     "unknown login": (GOOD.replace("ntlm", "kerberos"), "connectors.exchange.auth", "ntlm"),

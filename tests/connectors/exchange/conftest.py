@@ -1,6 +1,7 @@
 """exchangelib's transport against the sandbox, over sockets."""
 
 import ipaddress
+import socket
 import ssl
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
@@ -17,7 +18,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from connectors.contract import Context, Copy
+from connectors.errors import ConnectorError
 from connectors.exchange import PLUGIN
+from connectors.exchange.connections import Network, Service
+from connectors.exchange.provider import ExchangeProvider
 from connectors.exchange.settings import Settings
 from connectors.pacing import FreePacer
 from connectors.sandbox.clock import Clock
@@ -27,6 +31,10 @@ from mappings import recurrence
 from mappings.model import Event
 
 ALICE, SERVICE = "alice@office.example", "service@office.example"
+HOME, ROOT, MAIL = "autodiscover.office.example", "office.example", "mail.office.example"
+FAR, LOGIN = "mail2.office.example", "login.office.example"
+FOREIGN, PARTNER = "mail.hoster.example", "autodiscover.partner.example"
+PATH = "/autodiscover/autodiscover.svc"
 WRITES = "op=(CreateItem|UpdateItem|DeleteItem)$"
 SINCE, UNTIL = datetime(2026, 2, 1, tzinfo=UTC), datetime(2028, 1, 15, tzinfo=UTC)
 
@@ -210,6 +218,114 @@ def open_exchange() -> Iterator[Callable[..., Exchange]]:
     yield opener
     for each in opened:
         each.close()
+
+
+@dataclass
+class Town:
+    """Servers behind TLS, and names that stand for them; only what is put there has a name."""
+
+    folder: Path
+    exchanges: list[Exchange]
+    hosts: dict[str, int] = field(default_factory=dict)
+    services: dict[str, list[Service]] = field(default_factory=dict)
+    bundles: list[Path] = field(default_factory=list)
+
+    def server(self, *names: str) -> ExchangeSandbox:
+        """A further server, under these names. It knows nobody yet."""
+        sandbox = ExchangeSandbox(clock=self.exchanges[0].sandbox.clock, limits=False)
+        sandbox.start()
+        self.exchanges.append(Exchange(sandbox))
+        self.stand(sandbox, *names)
+        return sandbox
+
+    def site(self, *names: str) -> ExchangeSandbox:
+        """A web server that has never heard of Exchange."""
+        sandbox = self.server(*names)
+        page = "<html><body>Welcome</body></html>"
+        sandbox.faults.add(Fault(".", "status", status=404, times=999, body=page))
+        return sandbox
+
+    def stand(self, sandbox: ExchangeSandbox, *names: str) -> None:
+        self.bundles.append(encrypt(sandbox, self.folder, *names))
+        for name in names:
+            self.name(name, sandbox)
+
+    def name(self, host: str, sandbox: ExchangeSandbox) -> None:
+        self.hosts[host] = int(sandbox.url.rpartition(":")[2])
+
+    def locate(self, host: str, port: int) -> tuple[str, int]:
+        if host not in self.hosts:
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+        return "127.0.0.1", self.hosts[host]
+
+    def provider(self, **settings: Any) -> ExchangeProvider:
+        bundle = self.folder / "ca.pem"
+        bundle.write_bytes(b"".join(each.read_bytes() for each in self.bundles))
+        known = {
+            "auth": "basic",
+            "username": ALICE,
+            "password": "secret",
+            "zone": "Europe/Berlin",
+            "ca_bundle": str(bundle),
+        }
+        wanted = {name: value for name, value in (known | settings).items() if value is not None}
+        network = Network(self.locate, lambda name: self.services.get(name, ()))
+        made = ExchangeProvider(
+            "exchange", Settings.model_validate(wanted), self.exchanges[0].context(), network
+        )
+        self.exchanges[0].providers.append(made)
+        return made
+
+    def connect(self, account: str = ALICE, **settings: Any) -> Any:
+        return self.provider(**settings).connect(account)
+
+    def failure(self, account: str = ALICE, **settings: Any) -> ConnectorError:
+        with pytest.raises(ConnectorError) as caught:
+            self.connect(account, **settings).calendars()
+        assert caught.value.operation == "Autodiscover"
+        return caught.value
+
+
+def ews(host: str) -> str:
+    return f"https://{host}/EWS/Exchange.asmx"
+
+
+def asked(sandbox: ExchangeSandbox) -> list[str]:
+    """The hosts that requests to Autodiscover were for."""
+    calls = [entry for entry in sandbox.calls() if entry.path.lower() == PATH]
+    return [entry.headers["host"] for entry in calls]
+
+
+def logins(sandbox: ExchangeSandbox) -> list[str]:
+    """The hosts that were shown a password, a token or the beginning of NTLM."""
+    return [
+        entry.headers["host"]
+        for entry in sandbox.calls()
+        if entry.headers.get("authorization") is not None
+    ]
+
+
+@pytest.fixture
+def town(open_exchange: Callable[..., Exchange], tmp_path: Path) -> Iterator[Town]:
+    """Alice and the service account at MAIL. No Autodiscover yet."""
+    exchange = open_exchange()
+    exchange.sandbox.directory.publish(ALICE, ews(MAIL), "https://mail.internal.example/EWS/x")
+    exchange.sandbox.directory.publish(SERVICE, ews(MAIL))
+    made = Town(tmp_path, [exchange])
+    names = (HOME, ROOT, MAIL, FAR, LOGIN, PARTNER, FOREIGN)
+    made.bundles.append(encrypt(exchange.sandbox, tmp_path, *names))
+    made.name(MAIL, exchange.sandbox)
+    yield made
+    for each in made.exchanges[1:]:
+        each.close()
+
+
+@pytest.fixture
+def home(town: Town) -> ExchangeSandbox:
+    """The server, which also is the Autodiscover service of the domain."""
+    sandbox = town.exchanges[0].sandbox
+    town.name(HOME, sandbox)
+    return sandbox
 
 
 DAY = timedelta(days=1)

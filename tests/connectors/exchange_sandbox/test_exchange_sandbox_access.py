@@ -3,13 +3,18 @@
 import pytest
 import requests
 from exchangelib import (
+    BASIC,
     IMPERSONATION,
     NTLM,
     OAUTH2,
+    Configuration,
+    Credentials,
     EWSTimeZone,
+    FailFast,
     Identity,
     OAuth2Credentials,
 )
+from exchangelib.autodiscover.protocol import AutodiscoverProtocol
 from exchangelib.errors import (
     CASError,
     ErrorAccessDenied,
@@ -192,6 +197,87 @@ def test_autodiscover_names_the_endpoint(sandbox):
     url = f"{sandbox.url}/Autodiscover/Autodiscover.xml"
     answer = requests.post(url, body.encode(), auth=(ALICE, "secret"), timeout=30)
     assert f"<EwsUrl>{sandbox.ews_url}</EwsUrl>" in answer.text
+
+
+@pytest.fixture
+def ask(sandbox):
+    """GetUserSettings as exchangelib asks for it."""
+
+    def _ask(user, password="secret", settings=("external_ews_url", "internal_ews_url")):
+        url = f"{sandbox.url}/autodiscover/autodiscover.svc"
+        config = Configuration(
+            service_endpoint=url,
+            credentials=Credentials(ALICE, password),
+            auth_type=BASIC,
+            retry_policy=FailFast(),
+        )
+        return AutodiscoverProtocol(config=config).get_user_settings(user, settings)
+
+    return _ask
+
+
+def test_autodiscover_tells_exchangelib_the_endpoint(sandbox, ask):
+    sandbox.add_mailbox(ALICE)
+    assert ask(ALICE).ews_url == sandbox.ews_url
+    sandbox.directory.publish(ALICE, "", "https://mail.office.example/EWS/Exchange.asmx")
+    answer = ask(ALICE)
+    assert answer.ews_url is None
+    assert answer.user_settings["internal_ews_url"].startswith("https://mail.office.example")
+    assert answer.user_settings_errors["external_ews_url"][0] == "SettingIsNotAvailable"
+
+
+def test_autodiscover_sends_exchangelib_elsewhere(sandbox, ask):
+    sandbox.add_mailbox(ALICE)
+    sandbox.act("redirect", {"address": BOB, "kind": "RedirectAddress", "target": ALICE})
+    assert ask(BOB).redirect_address == ALICE
+    other = "https://mail.office.example/autodiscover/autodiscover.svc"
+    sandbox.act("redirect", {"address": BOB, "kind": "RedirectUrl", "target": other})
+    assert ask(BOB).redirect_url == other
+
+
+def test_autodiscover_knows_its_users_and_their_passwords(sandbox, ask):
+    sandbox.add_mailbox(ALICE)
+    with pytest.raises(ErrorNonExistentMailbox):
+        ask("nobody@office.example").raise_errors()
+    with pytest.raises(UnauthorizedError):
+        ask(ALICE, password="wrong")
+
+
+ENVELOPE = (
+    '<s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/" '
+    'xmlns:a="http://schemas.microsoft.com/exchange/2010/Autodiscover" '
+    'xmlns:w="http://www.w3.org/2005/08/addressing"><s:Header>'
+    "<a:RequestedServerVersion>Exchange2010</a:RequestedServerVersion>"
+    "<w:Action>http://schemas.microsoft.com/exchange/2010/Autodiscover/Autodiscover/"
+    "GetUserSettings</w:Action><w:To>https://x.example/autodiscover/autodiscover.svc</w:To>"
+    "</s:Header><s:Body><a:GetUserSettingsRequestMessage><a:Request><a:Users><a:User><a:Mailbox>"
+    f"{ALICE}</a:Mailbox></a:User></a:Users><a:RequestedSettings><a:Setting>ExternalEwsUrl"
+    "</a:Setting></a:RequestedSettings></a:Request></a:GetUserSettingsRequestMessage></s:Body>"
+    "</s:Envelope>"
+)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("Exchange2010<", "Exchange1999<"),
+        ("GetUserSettings</w:Action>", "GetDomainSettings</w:Action>"),
+        ("autodiscover.svc</w:To>", "exchange.asmx</w:To>"),
+        ("a:Setting>", "a:Wish>"),
+        ("<a:User><a:Mailbox>", "<a:User><a:Box/><a:Mailbox>"),
+        ("</s:Envelope>", ""),
+    ],
+)
+def test_autodiscover_refuses_what_its_schema_does_not_know(sandbox, old, new):
+    sandbox.add_mailbox(ALICE)
+    url = f"{sandbox.url}/autodiscover/autodiscover.svc"
+    login = (ALICE, "secret")
+    good = requests.post(url, ENVELOPE, auth=login, timeout=30)
+    assert f"<Value>{sandbox.ews_url}</Value>" in good.text
+    assert old in ENVELOPE
+    refused = requests.post(url, ENVELOPE.replace(old, new), auth=login, timeout=30)
+    assert "<ErrorCode>InvalidRequest</ErrorCode>" in refused.text
+    assert sandbox.ews_url not in refused.text
 
 
 def test_zones_exchangelib_cannot_name_arise_from_imports(sandbox, alice, event):
