@@ -480,7 +480,7 @@ def _settled(result: _Result) -> Unit | None:
     for side, answer in result.answers.items():
         if answer is not None:
             row = row.with_copy(side, answer)
-        else:
+        elif row.ref(side) in (None, result.task.unit.ref(side)):
             # Providers remember the keys of the dead: what stands here next needs another one.
             row = replace(row.without(side), generation=row.generation + 1)
     state = UnitState.LIVE if row.a or row.b else UnitState.DONE

@@ -38,6 +38,13 @@ class Observation:
     seen: Seen | None = None
     problem: Unreadable | None = None
 
+    def is_news(self, side: Side) -> bool:
+        """Whether the side shows something else than it last showed us."""
+        shadow = self.unit.copy(side)
+        if isinstance(self.seen, Copy):
+            return shadow is None or shadow.event != self.seen.event
+        return self.seen is GONE and shadow is not None
+
 
 class Observer:
     """One reading of one side.
@@ -72,8 +79,11 @@ class Observer:
         self.held = ""
         self.short = 0
 
-    def observe(self, cursor: str | None) -> Iterator[Sequence[Observation]]:
-        """Batches of observations, one unit at most once. Deletions come last."""
+    def observe(
+        self, cursor: str | None, *, absences: bool = True
+    ) -> Iterator[Sequence[Observation]]:
+        """Batches of observations, one unit at most once. Deletions come last. Without `absences`
+        nothing is concluded from what a complete listing does not name."""
         listed: set[str] = set()
         waiting: dict[str, list[Whole | Fragment]] = {}
         gone: dict[str, None] = {}
@@ -88,7 +98,7 @@ class Observer:
                 yield ready
         for refs in _chunks(list(waiting), 200):
             yield self._assemble(refs, waiting, complete=complete)
-        if complete:
+        if complete and absences:
             yield from self._absent(listed)
         for refs in _chunks(list(gone), 500):
             known = self._store.units_by_ref(self._link.id, self._side, refs)

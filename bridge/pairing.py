@@ -32,10 +32,12 @@ class Stranger:
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """Two strangers that are one event: the row for both, and the other side's copy."""
+    """Two strangers that are one event: the row for both, the other side's copy, and the row that
+    it had by itself."""
 
     unit: Unit
     twin: Copy
+    twin_unit: Unit
 
 
 class Strangers:
@@ -70,7 +72,8 @@ class Strangers:
         for generation in range(GENERATIONS if self._by_mark else 0):
             key = identity.create_key(self._link_uid, other.unit.id, self._side.value, generation)
             if (found := self._pop(self._by_mark, key)) is not None:
-                return Match(replace(other.unit, generation=generation), found.copy)
+                unit = replace(other.unit, generation=generation)
+                return Match(unit, found.copy, found.unit)
         if other.copy.origin is None:
             return None
         ref, generation = self._keys.get(other.copy.origin, ("", 0))
@@ -78,7 +81,7 @@ class Strangers:
         if original is None:
             return None
         unit = replace(original.unit, generation=generation)
-        return Match(unit, original.copy)
+        return Match(unit, original.copy, original.unit)
 
     @cached_property
     def _keys(self) -> dict[str, tuple[str, int]]:
@@ -99,7 +102,7 @@ class Strangers:
             found = self._pop(index, name, like=other.copy.event) if name else None
             if found is not None:
                 unit = other.unit if self._side is Side.B else found.unit
-                return Match(replace(unit, home=None), found.copy)
+                return Match(replace(unit, home=None), found.copy, found.unit)
         return None
 
     def _pop(

@@ -11,7 +11,7 @@ from dataclasses import replace
 from bridge.records import Intent, Link, Op, Side, Unit, UnitState
 from bridge.store import Store, Tx
 from connectors.contract import Connector, Copy
-from connectors.errors import RejectedError
+from connectors.errors import ConflictError, RejectedError
 from mappings import jsonform, merge
 from mappings.errors import UnmappableError
 from mappings.model import Event
@@ -45,9 +45,9 @@ def recover(
 def _settle(link: Link, unit: Unit, intent: Intent, connector: Connector) -> Unit:
     calendar = link.endpoint(intent.side).calendar
     if intent.op is Op.CREATE:
-        if unit.copy(intent.side) is not None or not connector.capabilities.find_by_key:
-            return unit  # repeating a create with its key is harmless
-        found = connector.find(calendar, intent.key)
+        if unit.copy(intent.side) is not None:
+            return unit
+        found = _made(connector, calendar, intent)
         return unit.with_copy(intent.side, found) if found else unit
     shadow = unit.copy(intent.side)
     if shadow is None:
@@ -64,6 +64,17 @@ def _settle(link: Link, unit: Unit, intent: Intent, connector: Connector) -> Uni
     return unit.with_copy(
         intent.side, explained(shadow, now, jsonform.event_from_json(intent.desired))
     )
+
+
+def _made(connector: Connector, calendar: str, intent: Intent) -> Copy | None:
+    """What the create has made. Where nothing can be looked up it is repeated under its key:
+    until its result is known the event would pass for somebody's own."""
+    if connector.capabilities.find_by_key:
+        return connector.find(calendar, intent.key)
+    try:
+        return connector.create(calendar, jsonform.event_from_json(intent.desired), intent.key)
+    except ConflictError:
+        return None  # made, and deleted since
 
 
 def explained(shadow: Copy, now: Copy, desired: Event) -> Copy:

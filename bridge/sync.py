@@ -8,7 +8,9 @@ from datetime import datetime
 from bridge.apply import Applier, Counts, Task, threads
 from bridge.completion import Completion
 from bridge.observe import Observation, Observer
+from bridge.pairing import Stranger, Strangers
 from bridge.plan import LinkPlan, guard
+from bridge.recognition import Recognition, Sights
 from bridge.reconcile import Action, Rules, Seen, decide, extension
 from bridge.records import JournalEntry, Link, LinkState, Op, Run, RunKind, Side, Unit, UnitState
 from bridge.recovery import recover
@@ -187,22 +189,68 @@ class LinkPass:
         """
         sides = [side for side in Side if self._rules.writes(side.other)]
         if len(sides) == 1:
-            for batch in self._read(sides[0]):
-                for observation in batch:
-                    yield from self._judge(sides[0], observation)
+            yield from self._first_of(sides[0])
             return
-        together: dict[str, tuple[Unit, dict[Side, Seen]]] = {}
+        sights, unclear = Sights(), set()
         for side in sides:
             for batch in self._read(side):
                 for observation in batch:
+                    unit = observation.unit
                     if observation.problem is not None:
-                        self._problems.append((observation.unit, observation.problem))
-                    elif observation.seen is not None:
-                        entry = together.setdefault(observation.unit.id, (observation.unit, {}))
-                        entry[1][side] = observation.seen
-        for unit, seen in together.values():
+                        self._problems.append((unit, observation.problem))
+                        unclear.add(unit.id)
+                    elif observation.seen is not None and not self._nothing_new(side, observation):
+                        sights.add(unit, side, observation.seen)
+        for unit_id in unclear:
+            sights.found.pop(unit_id, None)
+        recognition = Recognition(self._store, self._link)
+        for task in recognition.settle(sights):
+            yield from self._allow(task)
+        self._again |= recognition.later
+        for unit, seen in sights.found.values():
             self._seen.add(unit.id)
             yield from self._decide(unit, seen)
+
+    def _nothing_new(self, side: Side, observation: Observation) -> bool:
+        """Whether the side shows exactly what we remember: most of a complete listing."""
+        unit = observation.unit
+        settled = unit.state is UnitState.LIVE and unit.policy_digest == self._rules.digest
+        known = unit.a is not None and unit.b is not None
+        return settled and known and observation.seen == unit.copy(side)
+
+    def _first_of(self, side: Side) -> Iterator[Task]:
+        """The same where only one side's changes travel. When everything is listed the other one
+        is listed too, to find the events that stand there already."""
+        strangers = None
+        for batch in self._read(side):
+            if strangers is None:
+                strangers = self._strangers(side.other)
+            for observation in batch:
+                unit, copy = observation.unit, observation.seen
+                if strangers and unit.copy(side) is None and isinstance(copy, Copy):
+                    match = strangers.take(Stranger(unit, copy))
+                    if match is not None:
+                        self._seen.add(match.unit.id)
+                        seen = {side: copy, side.other: match.twin}
+                        yield from self._decide(match.unit, seen)
+                        continue
+                yield from self._judge(side, observation)
+
+    def _strangers(self, side: Side) -> Strangers:
+        """The events of the side that is only written to which no unit knows."""
+        found: list[Stranger] = []
+        if self._listing_everything(side.other):
+            for batch in self._observer(side).observe(None, absences=False):
+                found += [
+                    Stranger(observation.unit, observation.seen)
+                    for observation in batch
+                    if isinstance(observation.seen, Copy) and observation.unit.copy(side) is None
+                ]
+            self._observer(side).cursor = None
+        return Strangers(self._link.uid, side, found)
+
+    def _listing_everything(self, side: Side) -> bool:
+        return self._full or self._store.cursor(self._link.id, side) is None
 
     def _judge(self, side: Side, observation: Observation) -> Iterator[Task]:
         unit = observation.unit
@@ -243,14 +291,21 @@ class LinkPass:
             self._outcome.skipped += 1
         if decision.unit is None and not decision.actions:
             return
-        if not all(map(self._permit, decision.actions)):
-            self._withheld = True
-            return
         if any(action.op is Op.DELETE for action in decision.actions):
-            self._doomed[unit.id] = (unit, seen)
+            if all(map(self._permit, decision.actions)):
+                self._doomed[unit.id] = (unit, seen)
+            else:
+                self._withheld = True
             return
         self._doomed.pop(unit.id, None)
-        yield Task(unit=unit, seen=seen, decision=decision)
+        yield from self._allow(Task(unit=unit, seen=seen, decision=decision))
+
+    def _allow(self, task: Task) -> Iterator[Task]:
+        """The task, if a person has agreed to all that it does."""
+        if all(map(self._permit, task.decision.actions)):
+            yield task
+        else:
+            self._withheld = True
 
     def _deletions(self) -> list[Task]:
         """The deletions, decided anew on the rows as they are after everything else."""

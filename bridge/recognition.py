@@ -1,0 +1,158 @@
+"""Who is that? New events of a pass that are not new: known under another id, doubled, or the same
+as one of the other side.
+
+Providers give an event another id when it is moved, duplicate the bridge's mark together with an
+event, and put a meeting into both calendars when both were invited.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+
+from bridge.apply import Task
+from bridge.decision import GONE, Action, Decision, Seen
+from bridge.names import is_meeting, names
+from bridge.pairing import Stranger, Strangers
+from bridge.records import Link, Op, Side, Unit, UnitState
+from bridge.store import Store
+from connectors.contract import Copy
+from mappings import merge
+
+
+@dataclass(slots=True)
+class Sights:
+    """What both sides showed in a pass, by unit id."""
+
+    found: dict[str, tuple[Unit, dict[Side, Seen]]] = field(default_factory=dict)
+
+    def add(self, unit: Unit, side: Side, seen: Seen) -> None:
+        """One side's word on a unit; the later one counts."""
+        self.found.setdefault(unit.id, (unit, {}))[1][side] = seen
+
+    def strangers(self, side: Side) -> list[Stranger]:
+        """The events of that side that no unit has a copy of, in the order of the listing."""
+        return [
+            Stranger(unit, copy)
+            for unit, seen in self.found.values()
+            if unit.a is None and unit.b is None and unit.state is not UnitState.DROPPED
+            and len(seen) == 1 and isinstance(copy := seen.get(side), Copy)
+        ]  # fmt: skip
+
+    def gone(self, side: Side) -> Iterator[Unit]:
+        """The units that are said to be gone from that side."""
+        for unit, seen in self.found.values():
+            if seen.get(side) is GONE and unit.copy(side) is not None:
+                yield unit
+
+
+class Recognition:
+    """For one link, over one pass in which both sides were read.
+
+    `later` holds what was seen of units that a task of `settle` is about; it has to be judged once
+    that has been carried out.
+    """
+
+    def __init__(self, store: Store, link: Link) -> None:
+        self._store = store
+        self._link = link
+        self.later: dict[str, dict[Side, Seen]] = {}
+
+    def settle(self, sights: Sights) -> Iterator[Task]:
+        """Put together in `sights` what belongs together; what has to be done beyond deciding
+        each unit comes out as tasks, to be carried out first."""
+        for side in Side:
+            self._returned(sights, side)
+            self._marked(sights, side)
+        yield from self._paired(sights)
+        for side in Side:
+            yield from self._invited(sights, side)
+
+    def _returned(self, sights: Sights, side: Side) -> None:
+        """Events that left under one id and came back under another one in the same pass."""
+        by_name: dict[str, Unit] = {}
+        for unit in sights.gone(side):
+            copy = unit.copy(side)
+            assert copy is not None
+            for name in (copy.origin, copy.event.uid):
+                if name:
+                    by_name[name] = unit
+        for stranger in sights.strangers(side) if by_name else ():
+            copy = stranger.copy
+            back = by_name.get(copy.origin or "") or by_name.get(copy.event.uid or "")
+            if back is not None and sights.found[back.id][1][side] is GONE:
+                sights.add(back, side, copy)
+                del sights.found[stranger.unit.id]
+
+    def _marked(self, sights: Sights, side: Side) -> None:
+        """A copy of ours that a person duplicated, or split off, carries our mark too; what it
+        shows is the person's. One that stands at the very same times may be a double of ours, and
+        is not copied further."""
+        marked = [each for each in sights.strangers(side) if each.copy.origin]
+        origins = {each.copy.origin or "" for each in marked}
+        known = self._store.units_by_name(self._link.id, side, origins) if origins else {}
+        for stranger in marked:
+            owners = [
+                copy
+                for unit in known.get(stranger.copy.origin or "", ())
+                if (copy := unit.copy(side)) is not None and copy.ref != stranger.copy.ref
+            ]
+            times = [merge.schedule(copy.event) for copy in owners]
+            if owners and merge.schedule(stranger.copy.event) not in times:
+                sights.add(stranger.unit, side, replace(stranger.copy, origin=None))
+
+    def _paired(self, sights: Sights) -> Iterator[Task]:
+        strangers = Strangers(self._link.uid, Side.B, sights.strangers(Side.B))
+        for stranger in sights.strangers(Side.A) if len(strangers) else ():
+            match = strangers.take(stranger)
+            if match is None:
+                continue
+            for unit_id in (stranger.unit.id, match.twin_unit.id):
+                sights.found.pop(unit_id, None)
+            lost = match.twin_unit if match.unit.id == stranger.unit.id else stranger.unit
+            if self._store.unit(self._link.id, lost.id) is not None:
+                yield Task(unit=lost, seen={}, decision=Decision(unit=_given_up(lost)))
+            sights.add(match.unit, Side.A, stranger.copy)
+            sights.add(match.unit, Side.B, match.twin)
+
+    def _invited(self, sights: Sights, side: Side) -> Iterator[Task]:
+        """Meetings that come to a side where our copy of them stands already: the meeting itself
+        takes the copy's place."""
+        meetings = [
+            each
+            for each in sights.strangers(side)
+            if each.copy.origin is None and is_meeting(each.copy)
+        ]
+        wanted = {name for each in meetings for name in names(each.copy)}
+        known = self._store.units_by_name(self._link.id, side.other, wanted) if wanted else {}
+        taken: set[str] = set()
+        for stranger in meetings:
+            for unit in (unit for name in names(stranger.copy) for unit in known.get(name, ())):
+                ours = unit.copy(side)
+                if unit.home is not side.other or unit.id in taken:
+                    continue
+                if unit.state is not UnitState.LIVE or ours is None:
+                    continue
+                taken.add(unit.id)
+                del sights.found[stranger.unit.id]
+                if unit.id in sights.found:
+                    _, seen = sights.found.pop(unit.id)
+                    self.later[unit.id] = {s: it for s, it in seen.items() if s is not side}
+                yield _replacing(unit, side, ours, stranger.copy)
+                break
+
+
+def _given_up(unit: Unit) -> Unit:
+    return replace(unit, state=UnitState.DONE, a=None, b=None, ref_a=None, ref_b=None)
+
+
+def _replacing(unit: Unit, side: Side, ours: Copy, meeting: Copy) -> Task:
+    action = Action(
+        unit_id=unit.id,
+        side=side,
+        op=Op.DELETE,
+        cause="an invitation has brought the meeting itself",
+        title=ours.event.details.title,
+        base=ours,
+        risk="pair",
+    )
+    row = replace(unit.with_copy(side, meeting), home=None)
+    return Task(unit=unit, seen={}, decision=Decision(unit=row, actions=(action,)))
