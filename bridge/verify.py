@@ -11,7 +11,7 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 from bridge.reconcile import Rules
-from bridge.records import Link, Side, UnitState
+from bridge.records import WHOLE, Link, Restored, Side, UnitState
 from bridge.store import Store
 from connectors.contract import Connector, Whole
 from mappings import richtext
@@ -24,12 +24,16 @@ FUTURE = timedelta(days=400)
 
 @dataclass(slots=True)
 class Comparison:
-    """The result for one link. Each difference is a JSON object for people and programs."""
+    """The result for one link. Each difference is a JSON object for people and programs.
+
+    `known` are those that an undo made on purpose; they need nobody.
+    """
 
     link: str
     units: int = 0
     occurrences: int = 0
     differences: list[dict[str, Any]] = field(default_factory=list)
+    known: list[dict[str, Any]] = field(default_factory=list)
 
     def to_json(self) -> dict[str, Any]:
         """The link's line in `verify --json`."""
@@ -38,6 +42,7 @@ class Comparison:
             "units": self.units,
             "occurrences": self.occurrences,
             "differences": self.differences,
+            "known": self.known,
         }
 
 
@@ -69,14 +74,38 @@ def verify(
                 boxes[unit].append(_face(occurrence))
         here[side] = boxes
     result.occurrences = sum(map(len, here[Side.A].values()))
-    parked = {unit.id for unit in store.units(link.id, state=UnitState.PARKED)}
+    parked = {
+        unit.id
+        for state in (UnitState.PARKED, UnitState.DROPPED)
+        for unit in store.units(link.id, state=state)
+    }
+    restored = {unit.id: unit.restored for unit in store.restored_units(link.id)}
     for unit in sorted(here[Side.A].keys() | here[Side.B].keys()):
         if unit in parked:
             continue
         a, b = here[Side.A].get(unit, []), here[Side.B].get(unit, [])
-        result.differences.extend(_compare(unit, a, b))
+        for difference in _compare(unit, a, b):
+            mark = restored.get(unit)
+            if mark is not None and _on_purpose(difference, mark):
+                told = f"restored by undo of run {mark.run}"
+                result.known.append({**difference, "why": told})
+            else:
+                result.differences.append(difference)
     result.differences.extend(_orphans(link, connectors[Side.B], store))
     return result
+
+
+SCHEDULING = {"schedule", "when", "exists"}
+
+
+def _on_purpose(difference: Mapping[str, Any], restored: Restored) -> bool:
+    """Whether an undo explains a difference: it put back that field, or the time."""
+    if WHOLE in restored.paths:
+        return True
+    put_back = {path[-1] for path in restored.paths}
+    if difference["what"] != "different":
+        return bool(put_back & SCHEDULING)
+    return {item["field"] for item in difference["fields"]} <= put_back
 
 
 def _orphans(link: Link, connector: Connector, store: Store) -> Iterator[dict[str, Any]]:

@@ -67,7 +67,8 @@ class UnitReads(Reads):
             query = (
                 select(members.c.id_hash, units)
                 .join(
-                    units, (members.c.link_id == units.c.link_id) & (members.c.unit_id == units.c.id)
+                    units,
+                    (members.c.link_id == units.c.link_id) & (members.c.unit_id == units.c.id),
                 )
                 .where(
                     members.c.link_id == link_id,
@@ -134,6 +135,11 @@ class UnitReads(Reads):
             units.c.extend_at <= now,
         )
         return list(self._units(query.order_by(units.c.extend_at, units.c.id)))
+
+    def restored_units(self, link_id: int) -> list[Unit]:
+        """Units on which an undo put something back for good."""
+        query = select(units).where(units.c.link_id == link_id, units.c.restored.is_not(None))
+        return list(self._units(query))
 
     def next_retry(self, link_id: int) -> datetime | None:
         """When the first parked unit of a link wants its next attempt."""
