@@ -8,7 +8,8 @@ meant, and for series the rule itself (`mappings.patterns.origin`).
 import json
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 from mappings import exchange as dialect
@@ -36,6 +37,7 @@ from mappings.patterns import (
 )
 from mappings.patterns import Copy as PartCopy
 from mappings.patterns.assembly import single_events
+from mappings.patterns.pins import as_ruled
 from mappings.series import rebase
 
 PROPERTY_SET = "c8f0b5de-64a3-4d0a-a7a1-5f1f3c0d9b27"
@@ -47,6 +49,10 @@ PENDING = "calbridge-pending"
 
 MAIN = "main"
 _VERSION = 1
+_CONTINUED_EVERY = timedelta(days=30)
+"""A window of two years and segments of five leave room for many a month that nobody looks."""
+_PINNED_EVERY = timedelta(days=365)
+"""Clock changes are looked for ten years ahead."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -237,6 +243,15 @@ def standing(event: Event, mark: Mark, *, mailbox: str, now: datetime) -> Draft 
     return _draft(event, item, mailbox, now, mark.generation, origin.uid)
 
 
+def continued_every(marks: Sequence[Mark]) -> timedelta | None:
+    """How often a unit with these marks has to be looked at again, because not all of it is
+    written yet; None = never."""
+    if rolling(marks):
+        return _CONTINUED_EVERY
+    plans = (_plan_of(mark.origin, mark.at) for mark in marks if mark.origin and mark.origin.rule)
+    return _PINNED_EVERY if any(made and made.pinned for made in plans) else None
+
+
 def rolling(marks: Sequence[Mark]) -> bool:
     """True if these may be the marks of an endless series that is written piece by piece: by
     segments, or by single events in a window that moves on."""
@@ -249,6 +264,23 @@ def outdated(marks: Sequence[Mark]) -> bool:
     """True if zones were chosen by other zone data than ours."""
     origins = (mark.origin for mark in marks)
     return any(origin.tzdata != zones.DATA_VERSION for origin in origins if origin)
+
+
+def as_meant(override: Override, series: Shown) -> Override:
+    """A changed occurrence as it was meant: nobody has moved an end that merely stayed where it
+    is by the wall clock while the clocks changed."""
+    if override.when is None:
+        return override
+    ruled = recurrence.when_of(series.event, override.key)
+    return replace(override, when=as_ruled(override.when, ruled, by_wall=True))
+
+
+def unpinned(item: Held, present: Collection[Key]) -> tuple[Override, ...]:
+    """The occurrences that the plan gives an end of their own and that have none: they are
+    neither removed nor among those `present` as changed ones."""
+    part = _planned(item.mark) if item.shown.pattern and _unmoved(item) else None
+    held = {each.key for each in item.shown.event.overrides}.union(present)
+    return tuple(each for each in part.overrides if each.key not in held) if part else ()
 
 
 def part_of(mark: Mark | None) -> str:
@@ -331,6 +363,7 @@ def _planned(mark: Mark | None) -> Part | None:
     return next((part for part in found.parts if part.key == key), None) if found else None
 
 
+@lru_cache(maxsize=1024)
 def _plan_of(origin: Origin, now: datetime) -> Plan | None:
     try:
         rule = recurrence.parse_rule(origin.rule, origin.first) if origin.rule else None

@@ -15,13 +15,14 @@ from connectors.exchange.client import Answer, Wire
 from connectors.exchange.edits import BATCH, Edits, guarded, sure
 from connectors.exchange.errors import CrossingError
 from connectors.exchange.payloads import TIMES, Target, item_change, occurrence_address, updates_of
-from connectors.exchange.reading import Reader, unreadable, version_of
+from connectors.exchange.reading import Item, Reader, batches, unreadable, version_of
 from mappings import exchange as dialect
+from mappings import exchange_units as units
 from mappings.errors import UnmappableError
 from mappings.exchange import Shown
 from mappings.exchange_units import Draft
 from mappings.model import Details, Key, Override, When
-from mappings.patterns.pins import by_wall
+from mappings.patterns.pins import is_cut
 from mappings.recurrence import when_of
 
 
@@ -63,7 +64,7 @@ class Exceptions:
         written = Written()
         series = {id_: draft for id_, draft in made if draft.deletions or draft.overrides}
         gone: list[_Step] = []
-        changes: list[_Step] = []
+        wanted: list[tuple[Target, Sequence[Override]]] = []
         for id_, answer in self._reader.items(list(series)).items():
             draft = series[id_]
             try:
@@ -73,12 +74,10 @@ class Exceptions:
                 gone += [
                     _Step(id_, key, occurrence_address(target, key)) for key in draft.deletions
                 ]
-                for override in draft.overrides:
-                    fields = self._difference(target, override, None)
-                    change = item_change(occurrence_address(target, override.key), fields)
-                    changes.append(_Step(id_, override.key, change))
+                wanted.append((target, draft.overrides))
             except ConnectorError as error:
                 written.failed[id_] = error
+        changes = self._changes(wanted)
         self._run(gone, self._edits.discard, written)
         self._run(changes, lambda wires: self._edits.update(wires, "AlwaysOverwrite"), written)
         return written
@@ -110,6 +109,50 @@ class Exceptions:
         except UnmappableError as error:
             raise unreadable(error) from error
 
+    def pin(self, items: Sequence[Item]) -> bool:
+        """Give an end of their own to those occurrences of standing series that a write which
+        broke off has left without; True if there were any."""
+        lacking = [
+            (Target(item.id, item.version, item.held.shown, item.mark.zoning), found)
+            for item in items
+            if item.mark and (found := units.unpinned(item.held, item.occurrences))
+        ]
+        changes = self._changes(lacking)
+        for batch in batches([step.wire for step in changes], BATCH):
+            for answer in self._edits.update(batch, "AlwaysOverwrite"):
+                sure(answer)
+        return bool(changes)
+
+    def _changes(self, wanted: Sequence[tuple[Target, Sequence[Override]]]) -> list[_Step]:
+        """What has to be set on occurrences that nobody has changed yet."""
+        shown = self._cut(wanted)
+        steps = []
+        for target, overrides in wanted:
+            for override in overrides:
+                key = override.key
+                fields = self._difference(target, override, shown.get((target.id, key)))
+                if fields:
+                    change = item_change(occurrence_address(target, key), fields)
+                    steps.append(_Step(target.id, key, change))
+        return steps
+
+    def _cut(
+        self, wanted: Sequence[tuple[Target, Sequence[Override]]]
+    ) -> dict[tuple[str, Key], Override]:
+        """Those of the occurrences during which the clocks change, as Exchange shows them: whether
+        they end by the wall clock is known when it has been asked."""
+        asked = [
+            (target, override.key)
+            for target, overrides in wanted
+            for override in overrides
+            if is_cut(when_of(target.shown.event, override.key))
+        ]
+        wires = self._reader.at([occurrence_address(target, key) for target, key in asked])
+        return {
+            (target.id, key): dialect.decode_override(wire, target.shown, target.zoning)
+            for (target, key), wire in zip(asked, wires, strict=True)
+        }
+
     def change(self, id_: str, draft: Draft) -> frozenset[Key]:
         """Bring the occurrences of a standing series to what is wanted, one after the other; the
         moves that were refused."""
@@ -134,6 +177,8 @@ class Exceptions:
             for key in present
             if key not in asked and key not in draft.deletions
         ]
+        new = [override for override in draft.overrides if override.key not in present]
+        present |= {key: shown for (_id, key), shown in self._cut([(target, new)]).items()}
         target, refused = self._move(target, [*back, *draft.overrides], present)
         if refused and len(refused) < len(back) + len(draft.overrides):
             # What stood in the way may have moved by now.
@@ -164,8 +209,7 @@ class Exceptions:
         series = target.shown.event
         ruled = when_of(series, override.key)
         old_details = (present and present.details) or series.details
-        # What nobody has set may end by the wall clock, although it is read as what is meant.
-        old_when = (present and present.when) or by_wall(ruled)
+        old_when = (present and present.when) or ruled
         details, when = override.details or series.details, override.when or ruled
         before = self._encoded(old_details, old_when, target)
         after = self._encoded(details, when, target)

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from itertools import islice
 from typing import Any
 
@@ -136,9 +136,12 @@ class Group:
         """When a series that can only be written some years ahead was last continued; None for
         every other unit."""
         marks = [item.mark for item in self.items if item.mark]
-        if not units.rolling(marks):
-            return None
-        return max(mark.at for mark in marks)
+        return max(mark.at for mark in marks) if units.continued_every(marks) else None
+
+    @property
+    def _extend_at(self) -> datetime | None:
+        every = units.continued_every([item.mark for item in self.items if item.mark])
+        return self.planned + every if self.planned and every else None
 
     def copy(self) -> Copy:
         """The unit as one event. Raises `UnmappableError`."""
@@ -159,12 +162,8 @@ class Group:
             origin=self.origin,
             organized=dialect.organized(self.main.wire),
             updated=max((time for time in times if time), default=None),
-            extend_at=self.planned + _CONTINUED_EVERY if self.planned else None,
+            extend_at=self._extend_at,
         )
-
-
-_CONTINUED_EVERY = timedelta(days=30)
-"""A window of two years and segments of five leave room for many a month that nobody looks."""
 
 
 class Reader:
@@ -214,6 +213,15 @@ class Reader:
             listed = item_of(_raised(answer)).get("Attachments")
             lines = [*many(listed, "FileAttachment"), *many(listed, "ItemAttachment")]
             found[id_] = frozenset(dialect.text(line, "Name") for line in lines)
+        return found
+
+    def at(self, addresses: Sequence[Wire]) -> list[Wire]:
+        """The occurrences with these addresses (`OccurrenceItemId`), in order."""
+        found: list[Wire] = []
+        for batch in batches(addresses, BATCH):
+            ids = [address["OccurrenceItemId"] for address in batch]
+            content = {"ItemShape": SHAPE, "ItemIds": {"OccurrenceItemId": ids}}
+            found += [item_of(_raised(each)) for each in self._client.call("GetItem", content)]
         return found
 
     def marked(self, calendar: str, name: str, values: Sequence[str]) -> list[Wire]:
@@ -342,7 +350,7 @@ class Reader:
             if answer is None or _absent(answer):
                 continue
             found = _raised(answer)
-            override = dialect.decode_override(found, shown, zoning)
+            override = units.as_meant(dialect.decode_override(found, shown, zoning), shown)
             overrides.append(override)
             if not override.cancelled:
                 occurrences[override.key] = found

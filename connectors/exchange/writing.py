@@ -184,7 +184,7 @@ class Writer:
             or (dialect.updated(item.wire) or late) <= late
         ]
         doubles = self._doubles(group)
-        if dead or doubles:
+        if self._exceptions.pin(group.items) or dead or doubles:
             self._edits.remove(dead)
             self._edits.delete(doubles)
             group = self._reader.fetch(calendar, ref)

@@ -12,7 +12,7 @@ from datetime import date, datetime
 from mappings import zones
 from mappings.members import clock_at, clock_of
 from mappings.model import Key, Override, When
-from mappings.patterns.pins import wall_end
+from mappings.patterns.pins import is_cut
 from mappings.patterns.profile import Profile
 
 
@@ -54,7 +54,9 @@ def settle(
         kept.remove(culprit)
         place = max(1, place - 1)
     staying = [item for key, item in overrides.items() if key not in detached]
-    shifting = {item.key for item in staying if item.key in moved or _cut(item)}
+    shifting = {
+        item.key for item in staying if item.key in moved or (item.when and is_cut(item.when))
+    }
     forward = [item for item in staying if item.key in shifting and _later(item, first)]
     backward = [item for item in staying if item.key in shifting and not _later(item, first)]
     still = [item for item in staying if item.key not in shifting]
@@ -93,12 +95,6 @@ def _span(key: Key, override: Override | None, first: When) -> _Span:
         length = first.duration if when is None else when.duration
         return start.date(), zones.instant(start, zone), zones.instant(start + length, zone)
     return start.date(), zones.start_instant(when), zones.end_instant(when)
-
-
-def _cut(override: Override) -> bool:
-    """True if the clocks change during the occurrence, so that its end has to be set."""
-    when = override.when
-    return when is not None and not when.all_day and wall_end(when) != zones.end_instant(when)
 
 
 def _wall(when: When, first: When) -> datetime:

@@ -38,11 +38,9 @@ def wall_end(when: When) -> datetime:
     return max(zones.instant(when.start + when.duration, when.zone or "UTC"), start)
 
 
-def by_wall(when: When) -> When:
-    """The time as a target shows it that keeps the wall clock of the end."""
-    if when.all_day:
-        return when
-    return replace(when, duration=wall_end(when) - zones.start_instant(when))
+def is_cut(when: When) -> bool:
+    """True if the event would end elsewhere by the wall clock."""
+    return not when.all_day and wall_end(when) != zones.end_instant(when)
 
 
 def as_ruled(shown: When, ruled: When, *, by_wall: bool = False) -> When:
@@ -80,14 +78,10 @@ def _cut_days(
             high = (at + max(offsets)).astimezone(UTC).replace(tzinfo=None) + _DAY
             day = low.date()
             while day <= high.date():
-                if _cut(When(start=datetime.combine(day, clock), duration=duration, zone=zone)):
+                if is_cut(When(start=datetime.combine(day, clock), duration=duration, zone=zone)):
                     days[day] = None
                 day += _DAY
     return tuple(sorted(days))
-
-
-def _cut(when: When) -> bool:
-    return wall_end(when) != zones.end_instant(when)
 
 
 def _plain(when: When) -> bool:
@@ -95,7 +89,7 @@ def _plain(when: When) -> bool:
     if when.all_day:
         return True
     wall, fold = zones.wall(zones.start_instant(when), when.zone or "UTC")
-    return wall == when.start and not fold and not _cut(when)
+    return wall == when.start and not fold and not is_cut(when)
 
 
 def begun(piece: Piece, clock: time, first: When) -> tuple[Piece | None, tuple[date, ...]] | None:
