@@ -81,11 +81,13 @@ class Network:
 
 
 class ElsewhereError(Exception):
-    """A call was answered with another address, to which it was not sent on."""
+    """A call was answered with another address, to which it was not sent on. `away`: it is that
+    of another server."""
 
-    def __init__(self, url: str) -> None:
-        super().__init__(f"redirected to {url}")
-        self.url = url
+    def __init__(self, asked: str, url: str) -> None:
+        super().__init__(f"{asked} redirects to {url}")
+        self.url = without_query(url)
+        self.away = urlsplit(asked).hostname != urlsplit(url).hostname
 
 
 class _AppCredentials(OAuth2Credentials):  # type: ignore[misc]
@@ -129,7 +131,7 @@ class _Impatient(FailFast):  # type: ignore[misc]
         if target and (response.status_code in REDIRECTS or response.status_code == 451):
             target = urljoin(response.url, target)
             if "genericerrorpage" not in target:  # Exchange's way of saying 500
-                raise ElsewhereError(without_query(target))
+                raise ElsewhereError(response.url, target)
         super().raise_response_errors(response)
 
 
@@ -157,7 +159,8 @@ class _Adapter(HTTPAdapter):
         return {**where, "host": host, "port": port}, how
 
     def add_headers(self, request: Any, **_options: Any) -> None:
-        request.headers.setdefault("Host", urlsplit(request.url).netloc)
+        # Without this it would be the address that the host was located at.
+        request.headers.setdefault("Host", urlsplit(request.url).netloc.rpartition("@")[2])
 
     def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
         super().cert_verify(conn, url, self.bundle or verify, cert)  # type: ignore[no-untyped-call]

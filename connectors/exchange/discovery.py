@@ -83,40 +83,39 @@ class Discovery:
         self._settings = settings
         self.network = network or Network()
         self._lock = Lock()
+        self._turns: dict[str, Lock] = {}
         self._found: dict[str, Found] = {}
         self._services: dict[str, str] = {}
 
     def found(self, account: str) -> Found:
         """Where an account is. Raises `ReauthorizeError` if the login is refused, `FatalError`
         if no service knows the account, `RetryableError` if one may answer later."""
-        with self._lock:
-            known = self._found.get(account)
-        return known or self._asked(account)
+        return self._known(account, "")
 
     def moved(self, account: str, endpoint: str) -> bool:
         """Whether an account is elsewhere than at this endpoint by now. Raises like `found`."""
-        with self._lock:
-            known = self._found.get(account)
-        if known is None or known.endpoint == endpoint:
-            known = self._asked(account)
-        return known.endpoint != endpoint
+        return self._known(account, endpoint).endpoint != endpoint
 
-    def _asked(self, account: str) -> Found:
-        found = self._search(account)
+    def _known(self, account: str, left: str) -> Found:
+        """What is known, unless that is the endpoint that seems to be left."""
         with self._lock:
-            self._found[account] = found
-        return found
+            turn = self._turns.setdefault(account, Lock())
+        with turn:  # one asks, the others wait: a wrong password is not tried by all of them
+            known = self._found.get(account)
+            if known is None or known.endpoint == left:
+                known = self._found[account] = self._search(account)
+            return known
 
     def _search(self, account: str) -> Found:
         address, tried, seen = account, list[Attempt](), set[tuple[str, str]]()
         starts: dict[str, str] = {}
-        redirects, redirected = 0, False
+        redirects, sent_to = 0, ""
         ways = self._ways(address, tried)
         while url := next(ways, ""):
             if (url.lower(), address) in seen:
                 continue
             seen.add((url.lower(), address))
-            if not redirected:
+            if url != sent_to:
                 starts[_domain(address)] = url
             reply = self._ask(url, address)
             if reply.endpoint:
@@ -124,7 +123,7 @@ class Discovery:
                     self._services |= starts
                 return Found(reply.endpoint, url, tuple(tried))
             tried.append(Attempt(url, reply.result, reply.code))
-            redirected = bool(reply.url)
+            sent_to = reply.url
             redirects += bool(reply.url or reply.address)
             if redirects > _MOST_REDIRECTS:
                 tried.append(Attempt(url, "was one redirection too many", "redirects"))
@@ -173,9 +172,7 @@ class Discovery:
             reply = _posted(stranger, url, question, protocol.TIMEOUT)
             if reply.status != 401:
                 return _understood(reply, url, address)
-            reply = _posted(protocol.create_session(), url, question, protocol.TIMEOUT)
-        except OAuth2Error as error:
-            raise of_fault(error, "Autodiscover", writing=False) from error
+            reply = _posted(self._session(protocol), url, question, protocol.TIMEOUT)
         except (requests.RequestException, OSError) as error:
             return _trouble(error)
         finally:
@@ -188,6 +185,21 @@ class Discovery:
                 code="401",
             )
         return _understood(reply, url, address)
+
+    def _session(self, protocol: Any) -> Any:
+        """A session with the login; it takes a token, where tokens are used."""
+        try:
+            return protocol.create_session()
+        except OAuth2Error as error:
+            raise of_fault(error, "Autodiscover", writing=False) from error
+        except (requests.RequestException, OSError) as error:
+            assert self._settings.oauth is not None
+            raise RetryableError(
+                f"The token service at {without_query(self._settings.oauth.tokens_from)} "
+                f"{_trouble(error).result}. Check network, DNS and `token_url`.",
+                **_FACTS,
+                code="unreachable",
+            ) from error
 
 
 @dataclass(frozen=True, slots=True)

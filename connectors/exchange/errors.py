@@ -173,6 +173,12 @@ def of_fault(error: Exception, operation: str, *, writing: bool) -> ConnectorErr
     if isinstance(error, ews.ErrorServerBusy):
         after = getattr(error, "back_off", None)
         return of_code("ErrorServerBusy", str(error), operation, back_off=after)
+    if isinstance(error, ElsewhereError) and not error.away:
+        return FatalError(
+            f"{operation} was redirected to {error.url}, as by a sign-in page in front of "
+            "Exchange. Let the proxy pass Exchange Web Services through, or correct `endpoint`.",
+            **facts | {"code": "redirected"},
+        )
     if isinstance(error, ElsewhereError):
         return FatalError(
             f"{operation} was redirected to {error.url}; the mailbox was probably moved. Write "

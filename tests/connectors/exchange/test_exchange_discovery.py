@@ -1,7 +1,14 @@
 """Without an endpoint: the right server is found by Autodiscover, over TLS."""
 
+import socket
+from collections.abc import Iterator
+from threading import Thread
 from typing import Any
 
+import dns.message
+import dns.rcode
+import dns.resolver
+import dns.rrset
 import pytest
 
 from connectors.contract import Finding
@@ -200,6 +207,23 @@ def test_a_name_service_that_is_down_may_answer_later(town: Town) -> None:
     assert "could not be looked up in DNS" in caught.value.message
 
 
+def test_a_token_service_that_is_down_is_named(town: Town, home: ExchangeSandbox) -> None:
+    oauth = _login("oauth2", home, town)
+    town.hosts.pop(LOGIN)
+    error = town.failure(**oauth)
+    assert (type(error), error.code) == (RetryableError, "unreachable")
+    assert f"https://{LOGIN}/office/oauth2/v2.0/token has no address in DNS" in error.message
+
+
+def test_an_expired_secret_is_not_taken_for_a_missing_service(
+    town: Town, home: ExchangeSandbox
+) -> None:
+    login = _login("oauth2", home, town)
+    error = town.failure(**login | {"oauth": login["oauth"] | {"client_secret": "old"}})
+    assert type(error) is ReauthorizeError
+    assert "make a new one" in error.message
+
+
 @pytest.mark.parametrize(
     ("how", "said"),
     [
@@ -274,3 +298,54 @@ def test_the_check_says_nothing_of_autodiscover_if_the_endpoint_is_given(
     findings = town.provider(endpoint=ews(MAIL)).examine(ALICE)
     assert {finding.subject for finding in findings}.isdisjoint({"autodiscover"})
     assert asked(home) == []
+
+
+# -- real names -----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def name_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, list[str]]]:
+    """A name server on loopback, which the default resolver asks; what it does not hold does not
+    exist, and `!` makes it silent about a name."""
+    records: dict[str, list[str]] = {}
+    wire = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    wire.bind(("127.0.0.1", 0))
+
+    def serve() -> None:
+        while True:
+            asked, client = wire.recvfrom(4096)
+            if not asked:
+                return
+            query = dns.message.from_wire(asked)
+            name = query.question[0].name
+            found = records.get(name.to_text(omit_final_dot=True))
+            if found == ["!"]:
+                continue
+            answer = dns.message.make_response(query)
+            if found is None:
+                answer.set_rcode(dns.rcode.NXDOMAIN)
+            else:
+                answer.answer.append(dns.rrset.from_text_list(name, 60, "IN", "SRV", found))
+            wire.sendto(answer.to_wire(), client)
+
+    thread = Thread(target=serve)
+    thread.start()
+    resolver = dns.resolver.Resolver(configure=False)
+    resolver.nameservers, resolver.port = ["127.0.0.1"], wire.getsockname()[1]
+    resolver.lifetime = 0.3
+    monkeypatch.setattr(dns.resolver, "default_resolver", resolver)
+    yield records
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as last:
+        last.sendto(b"", wire.getsockname())
+    thread.join(5)
+    wire.close()
+
+
+def test_service_records_are_read_from_dns(name_server: dict[str, list[str]]) -> None:
+    name_server[SRV] = ["10 5 443 mail.office.example.", "20 0 8443 mail2.office.example."]
+    services = Network().services
+    assert set(services(SRV)) == {Service(10, 5, 443, MAIL), Service(20, 0, 8443, FAR)}
+    assert list(services("_autodiscover._tcp.nowhere.example")) == []
+    name_server["silent.example"] = ["!"]
+    with pytest.raises(OSError, match="does not answer"):
+        services("silent.example")

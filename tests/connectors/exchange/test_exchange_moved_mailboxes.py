@@ -182,3 +182,26 @@ def test_an_endpoint_of_the_config_is_kept_and_the_new_server_named(
     assert "`endpoint`" in caught.value.message
     assert asked(home) == []
     assert far.calls() == []
+
+
+def test_a_sign_in_page_of_a_proxy_is_no_move(town: Town, home: ExchangeSandbox) -> None:
+    location = {"Location": "/owa/auth/logon.aspx?url=secret"}
+    home.faults.add(Fault("op=", "status", status=302, times=99, body="", headers=location))
+    connector = town.connect()
+    with pytest.raises(FatalError) as caught:
+        connector.calendars()
+    assert caught.value.code == "redirected"
+    assert f"https://{MAIL}/owa/auth/logon.aspx, " in caught.value.message
+    assert len(asked(home)) == 2
+
+
+def test_many_at_once_ask_once(town: Town, home: ExchangeSandbox) -> None:
+    home.faults.add(Fault(PATH, "delay", seconds=0.2))
+    provider = town.provider()
+    threads = [Thread(target=provider.connect(ALICE).calendars) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    assert len(asked(home)) == 2
+    assert len(home.calls("GetFolder")) == 6
