@@ -31,7 +31,13 @@ def recheck_setting(link: Link) -> str:
 class Intake:
     """Turns hints into due links."""
 
-    def __init__(self, runtime: Runtime, wake: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        runtime: Runtime,
+        wake: Callable[[], None],
+        reads: Callable[[Link, Side], bool] = lambda _link, _side: True,
+    ) -> None:
+        self._reads = reads
         self._runtime = runtime
         self._store = runtime.store
         self._wake = wake
@@ -67,23 +73,25 @@ class Intake:
             if hint.calendar is None and hint.account is not None:
                 for link in links:
                     tx.put_setting(recheck_setting(link), f"{now.isoformat()} {hint.id}")
+            if hint.calendar is not None or hint.account is None:
+                tx.announce(hint.connector, hint.calendar, now)
             tx.hint([link.id for link in links], now)
         self.accepted += 1
         self._wake()
 
     def _concerns(self, link: Link, hint: Hint) -> bool:
+        """Whether a run of the link would see what the hint is about: what is only written to is
+        not read, but whether its calendar is still there is always of interest."""
         if link.state is LinkState.ENDED:
             return False
         for side in Side:
             end = link.endpoint(side)
             if end.connector != hint.connector:
                 continue
-            if hint.calendar is not None:
-                if end.calendar == hint.calendar:
+            if hint.calendar is None and hint.account is not None:
+                if end.account in self._accounts.get((hint.connector, hint.account), ()):
                     return True
-            elif hint.account is None or end.account in self._accounts.get(
-                (hint.connector, hint.account or ""), ()
-            ):
+            elif hint.calendar in (None, end.calendar) and self._reads(link, side):
                 return True
         return False
 

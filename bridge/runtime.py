@@ -104,6 +104,7 @@ class Runtime:
                     sleep=self.system.sleep,
                     random=self.system.random,
                     tokens=self.store.tokens,
+                    channels=self.store.channels,
                     pacer=self._pacer,
                     log=self.log,
                 )

@@ -16,8 +16,9 @@ from bridge.records import Link, LinkState, RunKind, Side
 from bridge.runtime import Absent, ReadyLink, Runtime
 from bridge.store import Tx
 from bridge.store.jobs import Claim
+from bridge.subscriptions import EVERY, Subscriptions, suspect
 from bridge.sync import Surroundings
-from connectors.contract import Connector, Subscribes
+from connectors.contract import Connector
 from connectors.errors import (
     ConnectorError,
     FatalError,
@@ -27,7 +28,8 @@ from connectors.errors import (
 )
 
 ROLES = ("intake", "workers", "schedule", "web")
-RESUBSCRIBE = timedelta(hours=24)
+LOOK_AGAIN = timedelta(hours=24)
+"""How often an account's list of calendars is looked at without a push."""
 RECONSIDER = timedelta(minutes=15)
 """How often a link that waits for a person is tried again by itself."""
 NEWCOMERS = 60.0
@@ -50,11 +52,12 @@ class Service:
         self._only = frozenset(only)
         self._log = logging.getLogger("calbridge.service")
         self._ready: dict[int, ReadyLink] = {}
-        self._subscribed: dict[tuple[int, Side], datetime] = {}
+        self._looked: dict[tuple[int, Side], datetime] = {}
         self._workers = Workers(
             self._store, self._handle, now=self._now, threads=runtime.config.service.workers
         )
-        self._intake = Intake(runtime, self._workers.wake)
+        self._subscriptions = Subscriptions(runtime, self._workers.wake)
+        self._intake = Intake(runtime, self._workers.wake, self._subscriptions.reads)
         self._housekeeping = Housekeeping(runtime)
         self._absent: Absent = []
         self._newcomers: threading.Thread | None = None
@@ -79,6 +82,8 @@ class Service:
         self._ready = {item.link.id: item for item in links}
         for config, error in self._absent:
             self._log.warning("link %s cannot start yet: %s", config.name, error.message)
+        if self._hears:
+            self._subscriptions.learn(links)
         if "web" in self._only:
             self._serve()
         if "intake" in self._only:
@@ -90,10 +95,17 @@ class Service:
             self._housekeeping.start()
         if "workers" in self._only:
             self._workers.start()
+        if self._hears:
+            self._subscriptions.start(EVERY if "workers" in self._only else 0)
         if self._absent:
             self._newcomers = threading.Thread(target=self._await, name="newcomers", daemon=True)
             self._newcomers.start()
         self._log.info("running %s link(s)", len(links))
+
+    @property
+    def _hears(self) -> bool:
+        """Whether pushes reach this process."""
+        return not self._only.isdisjoint(("intake", "web"))
 
     def _await(self) -> None:
         while self._absent and not self._stopping.wait(NEWCOMERS):
@@ -111,6 +123,8 @@ class Service:
             return
         self._ready |= {item.link.id: item for item in found}
         self._intake.learn(item.link for item in found)
+        if self._hears:
+            self._subscriptions.learn(found)
         with self._store.begin() as tx:
             tx.hint([item.link.id for item in found], self._now())
         self._workers.wake()
@@ -122,6 +136,7 @@ class Service:
         if self._web is not None:
             self._web.should_exit = True
         self._intake.stop()
+        self._subscriptions.stop()
         self._workers.stop()
         self._housekeeping.stop()
         if self._newcomers is not None:
@@ -187,6 +202,8 @@ class Service:
             return self._wait(link, LinkState.SUSPENDED, error, fence)
         except ConnectorError as error:
             return Failed(f"{type(error).__name__}: {error.message}", self._retry_at(claim))
+        for side in outcome.news:
+            suspect(self._store, link, side, self._now())
         if link.state is not LinkState.ACTIVE and not outcome.held:
             self._set_state(link, LinkState.ACTIVE, "", fence)
         if full and not outcome.held:
@@ -202,30 +219,21 @@ class Service:
         return last is None or datetime.fromisoformat(last) + FULL_EVERY <= self._now()
 
     def _prepare(self, ready: ReadyLink, fence: Callable[[Tx], None]) -> None:
-        """Renew subscriptions, and look at the calendar list if a push said that it changed."""
+        """Subscribe before anything is read, and look at the calendar list now and then, or if a
+        push said that it changed."""
         link = ready.link
         setting = recheck_setting(link)
         recheck = self._store.setting(setting)
+        self._subscriptions.ensure(link, again=recheck is not None)
         for side, connector in self._runtime.connectors(link).items():
-            due = self._subscribed.get((link.id, side))
+            due = self._looked.get((link.id, side))
             if due is None or due <= self._now() or recheck:
-                self._subscribe(link, side, connector)
                 self._observe_calendars(link, side, connector, fence)
-                self._subscribed[link.id, side] = self._now() + RESUBSCRIBE
+                self._looked[link.id, side] = self._now() + LOOK_AGAIN
         if recheck:
             with self._store.begin() as tx:
                 fence(tx)
                 tx.drop_setting(setting, recheck)
-
-    def _subscribe(self, link: Link, side: Side, connector: Connector) -> None:
-        """Ask for pushes; without them changes are still found by polling, only later."""
-        reads = self._runtime.rules(self._ready[link.id].config, link).writes(side.other)
-        if isinstance(connector, Subscribes) and reads:
-            try:
-                connector.subscribe(None)
-                connector.subscribe(link.endpoint(side).calendar)
-            except ConnectorError as error:
-                self._runtime.log("no pushes, only polling", link=link.name, why=error.message)
 
     def _observe_calendars(
         self, link: Link, side: Side, connector: Connector, fence: Callable[[Tx], None]

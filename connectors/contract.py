@@ -16,6 +16,7 @@ from typing import Any, Protocol, runtime_checkable
 from pydantic import BaseModel
 
 from connectors.capabilities import Capabilities
+from connectors.channels import ChannelStore, PassingChannels
 from connectors.errors import ConnectorError
 from connectors.pacing import Pacer
 from connectors.tokens import TokenStore
@@ -247,14 +248,23 @@ class CreatesMany(Protocol):
         """
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subscription:
+    """Pushes are on their way. `renew_at` is when to subscribe again so that they go on, None if
+    they do not end by themselves. Aware UTC."""
+
+    renew_at: datetime | None = None
+
+
 @runtime_checkable
 class Subscribes(Protocol):
     """A connector that must ask for pushes, per account and per calendar."""
 
-    def subscribe(self, calendar: str | None) -> None:
+    def subscribe(self, calendar: str | None) -> Subscription | None:
         """Ask for pushes about a calendar, or about the account's list of calendars (None).
 
-        Repeating it is harmless.
+        Repeating it is harmless, in other processes too. Returns None where there are no such
+        pushes: then polling finds everything, only later.
         """
 
     def unsubscribe(self, calendar: str | None) -> None:
@@ -311,7 +321,8 @@ class Receives(Protocol):
 
     def receive(self, request: PushRequest) -> PushAnswer:
         """Check a call (signature, token, size are checked before anything is believed) and say
-        what to answer. Pure: no I/O, no durable work. Never raises for a bad request."""
+        what to answer. Asks nobody but the stores of its `Context`. Never raises for a bad
+        request."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -374,6 +385,7 @@ class Context:
     random: Callable[[], float]
     tokens: TokenStore
     pacer: Callable[[str, Capabilities], Pacer]
+    channels: ChannelStore = field(default_factory=PassingChannels)
     log: Callable[..., None] = field(default=lambda *_args, **_facts: None)
 
 

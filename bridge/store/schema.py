@@ -28,7 +28,7 @@ from sqlalchemy import (
     text,
 )
 
-HEAD = "0003"
+HEAD = "0004"
 """The newest migration, which these tables are the result of."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

@@ -7,18 +7,20 @@ from types import TracebackType
 
 from sqlalchemy import Connection
 
+from bridge.store.channels import StoredChannels
 from bridge.store.database import Database, open_database
 from bridge.store.history import HistoryReads, HistoryWrites, JournalReads
 from bridge.store.jobs import JobReads, JobWrites
 from bridge.store.links import LinkReads, LinkWrites
 from bridge.store.migrate import migrate
 from bridge.store.observed import ObservedReads, ObservedWrites
+from bridge.store.subscriptions import SubscriptionReads, SubscriptionWrites
 from bridge.store.tokens import StoredTokens
 from bridge.store.units import UnitReads, UnitWrites
 from bridge.vault import Vault
 
 
-class Tx(LinkWrites, UnitWrites, HistoryWrites, JobWrites, ObservedWrites):
+class Tx(LinkWrites, UnitWrites, HistoryWrites, JobWrites, ObservedWrites, SubscriptionWrites):
     """One write transaction: all of it is durable when its block ends, or nothing is.
 
     It reads too, its own writes included. Short, please: on SQLite all writers of a machine wait
@@ -26,16 +28,26 @@ class Tx(LinkWrites, UnitWrites, HistoryWrites, JobWrites, ObservedWrites):
     """
 
 
-class Store(LinkReads, UnitReads, HistoryReads, JournalReads, JobReads, ObservedReads):
+class Store(
+    LinkReads,
+    UnitReads,
+    HistoryReads,
+    JournalReads,
+    JobReads,
+    ObservedReads,
+    SubscriptionReads,
+):
     """Everything the bridge remembers. Thread safe. Any method may raise `StoreError`.
 
-    `instance` is this installation's random id; `tokens` keeps OAuth tokens, encrypted.
+    `instance` is this installation's random id; `tokens` keeps OAuth tokens, encrypted,
+    `channels` the push channels that connectors opened.
     """
 
     def __init__(self, database: Database, *, vault: Vault, now: Callable[[], datetime]) -> None:
         self._database = database
         self._now = now
         self.tokens = StoredTokens(self, vault)
+        self.channels = StoredChannels(self)
         known = self.setting("instance")
         if known is None:
             with self.begin() as tx:

@@ -47,8 +47,8 @@ class Streams:
         self._watched: dict[str, set[str]] = {}
         self._open: dict[str, Organization] = {}
 
-    def watch(self, account: str, calendar: str, wanted: bool) -> None:
-        """Whether news of a calendar are wanted."""
+    def watch(self, account: str, calendar: str, wanted: bool) -> bool:
+        """Say whether news of a calendar are wanted. True if news are to be had at all."""
         with self._lock:
             calendars = self._watched.setdefault(account, set())
             changed = (calendar in calendars) != wanted
@@ -56,6 +56,7 @@ class Streams:
             organization = self._open.get(account) if changed else None
         if organization is not None:
             organization.close()  # the next connection asks for the right calendars
+        return self._settings.streaming
 
     def listen(self, sink: Callable[[Hint], None], stop: Callable[[], bool]) -> None:
         """Deliver hints until `stop()`; one thread per account that watches anything."""

@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import datetime, timedelta
 
 from connectors.capabilities import Capabilities, RateBudget
-from connectors.contract import Calendar, Copy, Page, Role
+from connectors.contract import Calendar, Copy, Page, Role, Subscription
 from connectors.errors import FatalError
 from connectors.feishu.api import CalendarApi, Wire
 from connectors.feishu.errors import PROVIDER
@@ -73,6 +73,7 @@ class FeishuConnector:
             removals_hidden=settings.dialect.cancelled_in_listing == "hidden",
         )
         self._primary: str | None = None
+        self._pushed = settings.delivery.mode != "none"
 
     def calendars(self) -> Sequence[Calendar]:
         """See `Connector`. One GET per 500. Calendars that Feishu itself has bound to Google or
@@ -140,9 +141,13 @@ class FeishuConnector:
         """See `Connector`. One GET per 39 days, more where a window holds 1000 occurrences."""
         return self._reader.occurrences(self.resolve(calendar), since, until)
 
-    def subscribe(self, calendar: str | None) -> None:
-        """See `Subscribes`. Always with the user's own token, whatever `identity` says."""
+    def subscribe(self, calendar: str | None) -> Subscription | None:
+        """See `Subscribes`. Always with the user's own token, whatever `identity` says. Feishu
+        names no end; one POST each time."""
+        if not self._pushed:
+            return None
         self._as_user.subscribe(calendar and self.resolve(calendar))
+        return Subscription()
 
     def unsubscribe(self, calendar: str | None) -> None:
         """See `Subscribes`."""

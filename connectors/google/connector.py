@@ -5,7 +5,7 @@ from datetime import date, datetime
 from typing import Any
 
 from connectors.capabilities import Capabilities
-from connectors.contract import Calendar, Copy, Page, Role
+from connectors.contract import Calendar, Copy, Page, Role, Subscription
 from connectors.google import listing
 from connectors.google.client import Client, Wire
 from connectors.google.reading import PAGE, Reader
@@ -30,7 +30,7 @@ _LIST_PAGE = 250
 class GoogleConnector:
     """One account. Thread safe; methods promise what `connectors.contract.Connector` says.
 
-    Also `Subscribes`: with push settings, Google is asked to post to our address. `forget` is
+    Also `Subscribes`: with `push_url`, Google is asked to post to our address. `forget` is
     told when the connector is closed.
     """
 
@@ -115,9 +115,9 @@ class GoogleConnector:
                 continue  # no listing of ours can read it either
             yield series or str(wire["id"]), occurrence
 
-    def subscribe(self, calendar: str | None) -> None:
-        """Ask for pushes; nothing without push settings, where polling does all."""
-        self._channels.open(self._client, self._account, calendar)
+    def subscribe(self, calendar: str | None) -> Subscription | None:
+        """Ask for pushes; None without `push_url`. No call while a channel serves."""
+        return self._channels.open(self._client, self._account, calendar)
 
     def unsubscribe(self, calendar: str | None) -> None:
         """No longer ask for pushes."""

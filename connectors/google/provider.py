@@ -43,7 +43,9 @@ class GoogleProvider:
         self._settings = settings
         self._context = context
         self._capabilities = capabilities_of(settings)
-        self._channels = Channels(name, settings.push, now=context.now, random=context.random)
+        self._channels = Channels(
+            name, settings.push_url, context.channels, now=context.now, log=context.log
+        )
         self._lock = Lock()
         self._service: Any = None
         self._accounts: dict[str, tuple[Credentials, Recall]] = {}

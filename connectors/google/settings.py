@@ -30,19 +30,6 @@ def _encrypted_or_loopback(url: str) -> str:
 Address = Annotated[str, AfterValidator(_encrypted_or_loopback)]
 
 
-class PushSettings(BaseModel):
-    """Where Google may send its notifications, and the key that proves they are ours.
-
-    `address` is the public https address of the bridge's web part; Google takes no other
-    (Calendar API guide "Push notifications").
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
-
-    address: Address
-    secret: SecretStr = Field(min_length=16)
-
-
 class Settings(BaseModel):
     """One project at Google, with one of two ways to act for a user.
 
@@ -51,7 +38,9 @@ class Settings(BaseModel):
     client instead; each user consents once. `quota_user` makes delegated calls count for the user
     rather than for the service account (guide "Usage limits"). `api_root`, `token_uri` and
     `auth_uri` change only for a sandbox or a proxy. `calls_per_minute` is what the project's
-    console shows as "queries per minute per user".
+    console shows as "queries per minute per user". `push_url` is the public https address at which
+    Google reaches `/hooks/NAME` of the bridge's web part; Google takes no other (guide "Push
+    notifications"). Without it changes at Google are found by polling.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
@@ -66,7 +55,7 @@ class Settings(BaseModel):
     quota_user: bool = True
     calls_per_minute: float = Field(default=600, gt=0)
     timeout_seconds: float = Field(default=60, gt=0)
-    push: PushSettings | None = None
+    push_url: Address | None = None
 
     @field_validator("service_account", mode="before")
     @classmethod

@@ -1,139 +1,175 @@
 """Push channels: Google posts an empty message to our address when a calendar changed.
 
 Source: Calendar API guide "Push notifications". A channel lives about a week, cannot be renewed
-and is never listed; it is replaced before it ends. Channels lost with the process run out by
-themselves. Delivery is not reliable, so a message is only ever a hint.
+and is never listed: it is replaced before it ends, the new one first. Delivery is not reliable,
+so a message is only ever a hint.
 """
 
-import base64
-import hashlib
 import hmac
-import json
+import secrets
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from threading import Lock
+from typing import Any
 
-from connectors.contract import Hint, PushAnswer, PushRequest
+from connectors.channels import Channel, ChannelStore, proof_of
+from connectors.contract import Hint, PushAnswer, PushRequest, Subscription
+from connectors.errors import ConnectorError, OutcomeUnknownError
 from connectors.google.client import Client
 from connectors.google.errors import AbsentError
-from connectors.google.settings import PushSettings
 
 _LIFE = timedelta(days=7)
-_REPLACE_BEFORE = timedelta(days=1)
-_TOKEN_LENGTH = 256
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Channel:
-    id: str
-    resource: str
-    expires: datetime
+_RENEWED = 0.8
+"""The part of a channel's life after which it is replaced."""
+_FIRST_MESSAGE = timedelta(minutes=10)
+"""Google greets over a new channel at once. Silence for so long means that nothing gets here."""
+_NOBODY = bytes(32)
 
 
 class Channels:
-    """The channels that this process opened, for all accounts of one provider."""
+    """The channels of all accounts of one provider, kept in `store`."""
 
     def __init__(
         self,
         name: str,
-        push: PushSettings | None,
+        address: str | None,
+        store: ChannelStore,
         *,
         now: Callable[[], datetime],
-        random: Callable[[], float],
+        log: Callable[..., None],
     ) -> None:
         self._name = name
-        self._push = push
+        self._address = address
+        self._store = store
         self._now = now
-        self._random = random
-        self._lock = Lock()
-        self._open: dict[tuple[str, str | None], _Channel] = {}
+        self._log = log
 
-    def open(self, client: Client, account: str, calendar: str | None) -> None:
-        """See to a channel with at least a day to live; without push settings, nothing."""
-        if self._push is None:
-            return
-        with self._lock:
-            old = self._open.get((account, calendar))
-        if old is not None and old.expires - self._now() > _REPLACE_BEFORE:
-            return
-        fresh = self._watch(client, self._push, account, calendar)
-        with self._lock:
-            old = self._open.pop((account, calendar), None)
-            self._open[account, calendar] = fresh
-        if old is not None:
-            self._stop(client, old)
+    def open(self, client: Client, account: str, calendar: str | None) -> Subscription | None:
+        """See to a channel that has a good part of its life before it; None without an address."""
+        if self._address is None:
+            return None
+        with self._store.lock(self._name, account, calendar):
+            known = self._store.of(self._name, account, calendar)
+            channel = next((each for each in known if self._serves(each)), None)
+            if channel is None:
+                channel = self._watch(client, self._address, account, calendar)
+            elif not channel.heard and self._now() - channel.opened > _FIRST_MESSAGE:
+                self._log(
+                    "no message of Google has ever arrived; is push_url right and public?",
+                    push_url=self._address,
+                    account=account,
+                    calendar=calendar,
+                )
+            for old in known:
+                if old.id != channel.id:
+                    self._retire(client, old)
+        return Subscription(renew_at=_renewal(channel))
 
     def shut(self, client: Client, account: str, calendar: str | None) -> None:
-        """Stop the channel that this process opened, if there is one."""
-        with self._lock:
-            channel = self._open.pop((account, calendar), None)
-        if channel is not None:
-            self._stop(client, channel)
+        """Stop the channels of a calendar."""
+        with self._store.lock(self._name, account, calendar):
+            for channel in self._store.of(self._name, account, calendar):
+                self._retire(client, channel)
 
     def receive(self, request: PushRequest) -> PushAnswer:
-        """Believe a message only if its channel token is one that we signed."""
-        subject = self._subject(request.headers.get("x-goog-channel-token", ""))
-        if subject is None:
-            return PushAnswer(status=403, reason="the channel token is not ours")
-        if request.headers.get("x-goog-resource-state") == "sync":
-            return PushAnswer(status=200, reason="a channel was opened")
-        account, calendar = subject
-        message = (
-            request.headers.get("x-goog-channel-id", ""),
-            request.headers.get("x-goog-message-number", ""),
+        """Believe a message only over a channel of ours, with its secret and its resource.
+
+        Whatever is wrong gets the same answer, and Google does not repeat it ("Receiving
+        notifications": any status but 2xx and 5xx is a failure for good).
+        """
+        headers = request.headers
+        id_ = headers.get("x-goog-channel-id", "")
+        resource = headers.get("x-goog-resource-id", "")
+        channel = self._store.find(self._name, id_)
+        given = proof_of(headers.get("x-goog-channel-token", ""))
+        proven = hmac.compare_digest(channel.proof if channel else _NOBODY, given)
+        if channel is None or not proven or not _same(channel.resource or resource, resource):
+            return PushAnswer(status=404, reason="not over a channel of ours")
+        if not channel.heard:
+            self._store.hear(self._name, id_, resource)
+        if headers.get("x-goog-resource-state") == "sync":
+            return PushAnswer(status=200)
+        number = headers.get("x-goog-message-number", "")
+        hint = Hint(
+            connector=self._name,
+            calendar=channel.calendar,
+            account=channel.account,
+            id=f"{id_}:{number}" if number else "",
         )
-        hint = Hint(connector=self._name, calendar=calendar, account=account, id=":".join(message))
         return PushAnswer(status=200, hints=(hint,))
 
-    def _watch(
-        self, client: Client, push: PushSettings, account: str, calendar: str | None
-    ) -> _Channel:
-        name = self._new_id(account, calendar)
+    def _serves(self, channel: Channel) -> bool:
+        here = channel.current and channel.address == self._address
+        return here and self._now() < _renewal(channel)
+
+    def _watch(self, client: Client, address: str, account: str, calendar: str | None) -> Channel:
+        """Open a channel. It is stored before Google hears of it, because its first message may
+        come sooner than the answer, and the answer may never come."""
+        secret = secrets.token_urlsafe(32)
+        now = self._now()
+        channel = Channel(
+            id=secrets.token_hex(16),
+            account=account,
+            calendar=calendar,
+            address=address,
+            proof=proof_of(secret),
+            opened=now,
+            expires=now + _LIFE,
+        )
+        self._store.save(self._name, channel)
         body = {
-            "id": name,
+            "id": channel.id,
             "type": "web_hook",
-            "address": push.address,
-            "token": _sign(push, account, calendar),
+            "address": address,
+            "token": secret,
             "params": {"ttl": str(int(_LIFE.total_seconds()))},
         }
-        if calendar is None:
-            answer = client.write("calendarList.watch", body=body)
-        else:
-            answer = client.write("events.watch", calendarId=calendar, body=body)
+        try:
+            answer = _watched(client, calendar, body)
+        except OutcomeUnknownError:
+            raise
+        except ConnectorError:
+            self._store.drop(self._name, channel.id)
+            raise
         # Google writes the milliseconds as a number or as text.
         ends = answer.get("expiration")
-        expires = datetime.fromtimestamp(int(ends) / 1000, UTC) if ends else self._now() + _LIFE
-        return _Channel(id=name, resource=answer.get("resourceId", ""), expires=expires)
+        opened = replace(
+            channel,
+            resource=str(answer.get("resourceId", "")),
+            expires=datetime.fromtimestamp(int(ends) / 1000, UTC) if ends else channel.expires,
+            current=True,
+        )
+        self._store.save(self._name, opened)
+        return opened
 
-    def _new_id(self, account: str, calendar: str | None) -> str:
-        """Unique per project, because Google takes none twice."""
-        parts = (self._name, account, calendar, self._now().isoformat(), self._random())
-        return hashlib.sha256(repr(parts).encode()).hexdigest()
-
-    def _stop(self, client: Client, channel: _Channel) -> None:
-        try:
-            client.write("channels.stop", body={"id": channel.id, "resourceId": channel.resource})
-        except AbsentError:
-            return
-
-    def _subject(self, token: str) -> tuple[str, str | None] | None:
-        if self._push is None or len(token) > _TOKEN_LENGTH:
-            return None
-        seal, _, subject = token.partition(".")
-        if not hmac.compare_digest(seal.encode(), _seal(self._push, subject).encode()):
-            return None
-        account, calendar = json.loads(base64.urlsafe_b64decode(subject))
-        return account, calendar
-
-
-def _sign(push: PushSettings, account: str, calendar: str | None) -> str:
-    """Say which calendar a message is about, in a way that nobody else can."""
-    subject = base64.urlsafe_b64encode(json.dumps([account, calendar]).encode()).decode()
-    return f"{_seal(push, subject)}.{subject}"
+    def _retire(self, client: Client, channel: Channel) -> None:
+        """Stop a channel. What cannot be stopped now stays known, is tried again the next time,
+        and runs out in the end."""
+        if channel.current:
+            self._store.save(self._name, replace(channel, current=False))
+        if self._now() < channel.expires:
+            if not channel.resource:
+                return  # nobody knows whether it was opened
+            try:
+                body = {"id": channel.id, "resourceId": channel.resource}
+                client.write("channels.stop", body=body)
+            except AbsentError:
+                pass
+            except ConnectorError as error:
+                self._log("a channel is not stopped yet", channel=channel.id, why=error.message)
+                return
+        self._store.drop(self._name, channel.id)
 
 
-def _seal(push: PushSettings, subject: str) -> str:
-    key = push.secret.get_secret_value().encode()
-    digest = hmac.new(key, subject.encode(), hashlib.sha256).digest()[:16]
-    return base64.urlsafe_b64encode(digest).decode().rstrip("=")
+def _watched(client: Client, calendar: str | None, body: dict[str, Any]) -> dict[str, Any]:
+    if calendar is None:
+        return client.write("calendarList.watch", body=body)
+    return client.write("events.watch", calendarId=calendar, body=body)
+
+
+def _renewal(channel: Channel) -> datetime:
+    return channel.opened + _RENEWED * (channel.expires - channel.opened)
+
+
+def _same(one: str, other: str) -> bool:
+    return hmac.compare_digest(one.encode(), other.encode())

@@ -15,6 +15,7 @@ from connectors.contract import (
     Member,
     Page,
     Role,
+    Subscription,
 )
 from connectors.errors import (
     ConflictError,
@@ -129,6 +130,20 @@ class MemoryConnector:
             for occurrence in expand(event, since, until):
                 yield ref, occurrence
 
+    def subscribe(self, calendar: str | None) -> Subscription | None:
+        """See `Subscribes`. Nothing is pushed about the list of calendars."""
+        with self.world.calling("subscribe", self.account, calendar=calendar or ""):
+            if calendar is None:
+                return None
+            self._calendar(calendar)
+            self.world.subscribed.add((self.account, calendar))
+            return Subscription()
+
+    def unsubscribe(self, calendar: str | None) -> None:
+        """See `Subscribes`."""
+        with self.world.calling("unsubscribe", self.account, calendar=calendar or ""):
+            self.world.subscribed.discard((self.account, calendar or ""))
+
     def close(self) -> None:
         """See `Connector`."""
 
@@ -207,7 +222,7 @@ class MemoryProvider:
         return [Finding(ok=True, subject=calendar.name) for calendar in calendars]
 
     def listen(self, sink: Callable[[Hint], None], stop: Callable[[], bool]) -> None:
-        """See `Listens`. Every write is announced, the bridge's own ones too."""
+        """See `Listens`. Every write to a subscribed calendar is announced, our own ones too."""
         with self.world.listening(self.name) as next_hint:
             while not stop():
                 hint = next_hint(0.05)

@@ -48,7 +48,7 @@ class MemoryWorld:
     person; it may raise `RejectedError`. `before` and `after` meet every call of the bridge:
     what they raise is a fault before, respectively after, the call took effect. `calls` counts
     them by operation (a page of a listing is one call), `mails` names everybody whom a call of
-    the bridge would have mailed. Thread safe; persons act through `MemoryCalendar.person_*`.
+    the bridge would have mailed, `subscribed` are the (account, calendar) that pushes go out for. Thread safe; persons act through `MemoryCalendar.person_*`.
     """
 
     capabilities: Capabilities = LOSSLESS
@@ -60,6 +60,7 @@ class MemoryWorld:
     lock: RLock = field(default_factory=RLock)
     calls: Counter[str] = field(default_factory=Counter)
     mails: list[str] = field(default_factory=list)
+    subscribed: set[tuple[str, str]] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self._accounts: dict[str, dict[str, MemoryCalendar]] = {}
@@ -134,8 +135,9 @@ class MemoryWorld:
 
     def announce(self, account: str, calendar: str) -> None:
         """Push: somebody should look at this calendar."""
-        for queue in self._listeners:
-            queue.put((account, calendar))
+        if (account, calendar) in self.subscribed:
+            for queue in self._listeners:
+                queue.put((account, calendar))
 
 
 def _hint(connector: str, queue: SimpleQueue[tuple[str, str]], seconds: float) -> Hint | None:

@@ -7,7 +7,7 @@ from typing import cast
 import pytest
 
 from connectors import registry
-from connectors.contract import Context, Hint, Role
+from connectors.contract import Context, Hint, Role, Subscription
 from connectors.errors import (
     ConflictError,
     FatalError,
@@ -187,11 +187,15 @@ def test_a_moved_series_takes_its_end_and_its_exceptions_along() -> None:
         moved(event(rule="FREQ=WEEKLY;BYDAY=MO,FR"), start="2026-03-03T09:00")
 
 
-def test_every_write_is_announced_to_who_listens(
+def test_every_write_is_announced_to_who_has_subscribed_and_listens(
     world: MemoryWorld, calendar: MemoryCalendar
 ) -> None:
     hints: list[Hint] = []
     provider = MemoryProvider("memory", world)
+    world.add_calendar(ANN, "private").person_puts(event())
+    connector = provider.connect(ANN)
+    assert connector.subscribe(None) is None
+    assert connector.subscribe("team") == Subscription()
     listener = Thread(target=provider.listen, args=(hints.append, lambda: bool(hints)))
     listener.start()
     while not hints:
