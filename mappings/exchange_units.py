@@ -18,7 +18,7 @@ from mappings.errors import UnmappableError
 from mappings.exchange import Shown, Wire, Zoning
 from mappings.exchange_pending import Pending
 from mappings.exchange_recurrence import alike
-from mappings.members import clock_of, is_member
+from mappings.members import clock_at, clock_of, is_member
 from mappings.model import Details, Event, Key, Override, Rule, When
 from mappings.patterns import (
     EWS,
@@ -160,8 +160,8 @@ def drafts(
 ) -> tuple[Draft, ...]:
     """The items that show the event, the first of them is the unit's `main`.
 
-    `uid` names the unit in the marks. Changed occurrences in `apart` stand alone, although the
-    plan would leave them in their series. Raises `UnmappableError` if nothing shows the event.
+    `uid` names the unit in the marks. Occurrences in `apart` stand alone, although the plan would
+    leave them in their series. Raises `UnmappableError` if nothing shows the event.
     """
     if not event.recurring:
         zoning = dialect.written_in(event.when, mailbox)
@@ -191,13 +191,21 @@ def _apart(event: Event, planned: Plan, keys: Collection[Key]) -> list[Part | Si
     parts: list[Part] = []
     alone: list[Key] = []
     for part in planned.parts:
-        taken = [item.key for item in part.overrides if item.key in keys]
+        taken = [key for key in keys if key not in part.deletions and _shows(part, key)]
         alone += taken
         kept = tuple(item for item in part.overrides if item.key not in keys)
         gone = tuple(sorted({*part.deletions, *taken}))
         parts.append(replace(part, deletions=gone, overrides=kept))
     singles = single_events(rebase(event), sorted(alone), frozenset())
     return [*parts, *planned.singles, *singles]
+
+
+def _shows(part: Part, key: Key) -> bool:
+    """True if the part's pattern has that occurrence."""
+    assert not isinstance(part.pattern, Rule)
+    clock, start = clock_at(key, part.when), clock_of(part.when.start)
+    found = _place(part.pattern, part.bounds, start.date(), clock.date())
+    return found is not None and clock.time() == start.time()
 
 
 def _draft(
@@ -391,9 +399,12 @@ def index_of(item: Shown, key: Key) -> int | None:
     """The place of an occurrence in its item's pattern, from 1, removed ones counted."""
     assert item.pattern is not None
     assert item.bounds is not None
-    day = date.fromisoformat(key[:10])
     start = clock_of(item.event.when.start).date()
-    for number, found in enumerate(expand_pattern(item.pattern, item.bounds, start), start=1):
+    return _place(item.pattern, item.bounds, start, date.fromisoformat(key[:10]))
+
+
+def _place(pattern: Pattern, bounds: Range, start: date, day: date) -> int | None:
+    for number, found in enumerate(expand_pattern(pattern, bounds, start), start=1):
         if found == day:
             return number
         if found > day:

@@ -7,7 +7,8 @@ from connectors.contract import Copy
 from connectors.exchange.reading import Group, Item
 from mappings.exchange_recurrence import alike
 from mappings.exchange_units import Draft, Held, Mark
-from mappings.model import Key
+from mappings.members import is_member
+from mappings.model import Event, Key
 
 _WHOLE = "MAIN"
 """The name of the one item that stands for a whole rule."""
@@ -35,6 +36,13 @@ def alone(group: Group) -> frozenset[Key]:
     return frozenset(each.occurrence for each in origins if each and each.occurrence)
 
 
+def removed(group: Group, event: Event) -> frozenset[Key]:
+    """The occurrences that were taken out of the unit's series and are wanted again."""
+    cancelled = {item.key for item in event.overrides if item.cancelled}
+    gone = {each.key for item in group.items for each in item.held.shown.event.overrides}
+    return frozenset(key for key in gone - cancelled if is_member(event, key))
+
+
 def in_place(group: Group, wanted: Sequence[Draft]) -> bool:
     """True if no series loses exceptions, no removed occurrence has to come back, and no rule
     that takes several items changes."""
@@ -49,6 +57,10 @@ def in_place(group: Group, wanted: Sequence[Draft]) -> bool:
                 return False
             continue
         same = same_shape(item.held, draft)
+        if draft.pattern is None and item.held.shown.pattern is None:
+            if many and not same_rule(item, draft):
+                return False
+            continue
         if many and not (same and same_rule(item, draft)):
             return False
         if draft.pattern is None or item.held.shown.pattern is None:

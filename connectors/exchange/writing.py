@@ -24,6 +24,7 @@ from connectors.exchange.comparison import (
     in_place,
     marked_anew,
     name_of,
+    removed,
     same_shape,
     same_zones,
     uid_of,
@@ -239,32 +240,50 @@ class Writer:
         A move that the server refuses, although by the published rules no neighbour stands in
         its way, is kept as an event of its own, as the plan does with those that cross.
         """
-        apart = alone(group)
+        known: frozenset[Key] = frozenset()
         while True:
-            new = refused - apart
-            for key in sorted(new):
-                self._log("exchange refuses a move, the occurrence stands alone", key=key)
-            apart |= new
-            wanted = self._wanted(group, event, apart)
-            stays = in_place(group, wanted)
-            if group.outdated and not same_zones(group, wanted):
-                stays = False
-            if stays:
+            for key in sorted(refused - known):
+                self._log("Exchange refuses a move; the occurrence stands alone", key=key)
+            known |= refused
+            wanted = self._stays(group, event, known)
+            if wanted is not None:
                 refused = self._change(calendar, group, wanted, mails)
             elif group.main.kept:
-                refused = self._remake(calendar, group, event, mails, apart)
+                refused = self._remake(calendar, group, event, mails, known)
             else:
-                refused = self._rebuild(calendar, group, event, mails, apart)
-            found = self._reader.fetch(calendar, group.ref) if refused or not stays else group
+                refused = self._rebuild(calendar, group, event, mails, known)
+            if not refused:
+                break
+            if refused <= known:
+                raise _immovable(group.ref, min(refused))
+            found = self._reader.fetch(calendar, group.ref)
             if found is None:
                 raise _conflict(group.ref, None)
             group, mails = found, "SendToNone"
-            if not refused:
-                break
-            if refused <= apart:
-                raise _immovable(group.ref, min(refused))
-        if group.main.held.pending is not None:
-            self._note(group.main, property_update(units.PENDING, None))
+        if (wanted is None and group.main.kept) or group.main.held.pending is not None:
+            address = {"ItemId": {"@Id": group.main.id, "@ChangeKey": group.main.version}}
+            done = item_change(address, property_update(units.PENDING, None))
+            sure(self._edits.update([done], "AlwaysOverwrite")[0])
+
+    def _stays(
+        self, group: Group, event: Event, refused: frozenset[Key]
+    ) -> tuple[Draft, ...] | None:
+        """What is wanted, if the items that stand there can become it as they are.
+
+        An occurrence that has been removed from a series does not come back without losing all
+        others. In a person's own series it is replaced by an event of its own.
+        """
+        changed_ = {item.key for item in event.overrides if not item.cancelled}
+        apart = alone(group) & changed_ | refused
+        choices = [apart]
+        if group.main.kept:
+            choices.append(apart | alone(group) | removed(group, event))
+        for each in choices:
+            wanted = self._wanted(group, event, each)
+            zoned = not group.outdated or same_zones(group, wanted)
+            if zoned and in_place(group, wanted):
+                return wanted
+        return None
 
     def _wanted(self, group: Group, event: Event, apart: frozenset[Key]) -> tuple[Draft, ...]:
         """The plan, and the single events before it: a window that has moved on leaves the past

@@ -14,7 +14,7 @@ from typing import Any
 from connectors.sandbox.exchange import ids
 from connectors.sandbox.exchange.errors import EwsError
 from connectors.sandbox.exchange.recurrence import Recurrence
-from connectors.sandbox.exchange.state import Exception_, ExtendedKey, Item, World
+from connectors.sandbox.exchange.state import Exception_, ExtendedKey, File, Item, World
 
 LOOKED_AT = 400
 
@@ -124,6 +124,11 @@ class View:
         return self.item.values.get(uri)
 
     @property
+    def files(self) -> tuple[File, ...]:
+        """What is attached; an occurrence shows what is attached to its series, too."""
+        return self.item.files + (self.exception.files if self.exception else ())
+
+    @property
     def extended(self) -> dict[ExtendedKey, tuple[str, ...]]:
         """The extended properties."""
         if self.exception is None:
@@ -227,15 +232,16 @@ def check_neighbours(world: World, item: Item, day: date) -> None:
     assert position is not None
     before, after = _neighbour(world, item, position, -1), _neighbour(world, item, position, 1)
     apart = world.switches.same_date == "refuse"
+    gap = timedelta(days=world.switches.days_between)
 
     def date_of(other: View) -> date:
         return world.zones.wall(other.start, zone).date()
 
     crosses = (
         before is not None
-        and (view.start <= before.start or (apart and at <= date_of(before)))
+        and (view.start <= before.start or (apart and at <= date_of(before) + gap))
     ) or (
-        after is not None and (view.start >= after.start or (apart and at >= date_of(after)))
+        after is not None and (view.start >= after.start or (apart and at >= date_of(after) - gap))
     )  # fmt: skip
     if crosses:
         raise EwsError("ErrorOccurrenceCrossingBoundary")

@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import date
 from typing import Any
 
-from connectors.sandbox.exchange import ids, occurrences, operations
+from connectors.sandbox.exchange import attachments, ids, occurrences, operations
 from connectors.sandbox.exchange.call import Call
 from connectors.sandbox.exchange.errors import EwsError
 from connectors.sandbox.exchange.occurrences import View
@@ -130,6 +130,12 @@ class Person:
         item = self._view(event).item.draft()
         return self.show(self._mailbox.put(item).id)
 
+    def attach(self, event: str, name: str, content: str) -> Fields:
+        """Attach a file to an event, a series or one occurrence."""
+        view = self._view(event)
+        attachments.attached(view, name, content.encode())
+        return self.show(event)
+
     def occurrence(self, series: str, day: str) -> str:
         """The id of the occurrence that the pattern puts on that local date."""
         item = self._view(series).item
@@ -186,6 +192,7 @@ class Person:
             "reminder": view.value("item:ReminderMinutesBeforeStart")
             if view.value("item:ReminderIsSet")
             else None,
+            "files": [file.name for file in view.files],
             "attendees": [guest[1] for guest in view.value("calendar:RequiredAttendees") or ()],
             "extended": {key.name: list(found) for key, found in view.extended.items()},
         }  # fmt: skip

@@ -18,6 +18,7 @@ from connectors.sandbox.exchange.recur_blob import recur_blob
 from connectors.sandbox.exchange.soap import PREFIXES, Element, local, t, text
 from connectors.sandbox.exchange.state import ExtendedKey, Mailbox
 
+LISTED = 255
 OUTLOOK_UID = "040000008200E00074C5B7101A82E008"
 GLOBAL_ID = ExtendedKey(values.GUIDS["meeting"], "#3", "Binary")
 CLEAN_GLOBAL_ID = ExtendedKey(values.GUIDS["meeting"], "#35", "Binary")
@@ -89,8 +90,10 @@ def render(view: View, mailbox: Mailbox, shape: Shape) -> Element:
             children.append(maker(view, mailbox, shape))
         else:
             children.append(values.write(field, view.value(field.uri)))
+    # A listing shows the first 255 characters of a text ("FindItem operation").
+    longest = LISTED if shape.listing else None
     shown = [
-        values.write_extended(uri, found)
+        values.write_extended(uri, tuple(value[:longest] for value in found))
         for key, uri in shape.extended
         if (found := extended_values(view, key))
     ]
@@ -150,6 +153,14 @@ def _body(view: View, _mailbox: Mailbox, shape: Shape) -> Element | None:
     elif shape.body == "HTML" and kind == "Text":
         kind, body = "HTML", f"<html><body><pre>{html.escape(body)}</pre></body></html>"
     return t("Body", body, BodyType=kind)
+
+
+def _attachments(view: View, _mailbox: Mailbox, _shape: Shape) -> Element | None:
+    lines = [
+        t("FileAttachment", t("AttachmentId", Id=file.id), t("Name", file.name))
+        for file in view.files
+    ]
+    return t("Attachments", *lines) if lines else None
 
 
 def _text_body(view: View, _mailbox: Mailbox, _shape: Shape) -> Element | None:
@@ -314,6 +325,7 @@ _COMPUTED: dict[str, Callable[[View, Mailbox, Shape], Element | None]] = dict(
         ),
         ("MimeContent", _mime),
         ("Body", _body),
+        ("Attachments", _attachments),
         ("Organizer", _organizer),
         ("Recurrence", _recurrence),
         ("FirstOccurrence", _end_of_series("FirstOccurrence")),
@@ -327,7 +339,7 @@ _COMPUTED: dict[str, Callable[[View, Mailbox, Shape], Element | None]] = dict(
         _text("UID", _uid),
         _text("ItemClass", lambda view, _m: view.value("item:ItemClass") or "IPM.Appointment"),
         _text("Size", lambda view, _m: 1000 + len((view.value("item:Body") or ("", ""))[1])),
-        _text("HasAttachments", lambda _v, _m: False),
+        _text("HasAttachments", lambda view, _m: bool(view.files)),
         _text("IsDraft", lambda _v, _m: False),
         _text("IsFromMe", lambda _v, _m: False),
         _text("IsResend", lambda _v, _m: False),

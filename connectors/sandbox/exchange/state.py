@@ -50,12 +50,22 @@ class ExtendedKey:
     type: str
 
 
+@dataclass(frozen=True)
+class File:
+    """Something that was attached."""
+
+    id: str
+    name: str
+    content: bytes
+
+
 @dataclass
 class Exception_:  # noqa: N801 - Exception is Python's own
     """What one occurrence holds in place of its master's values."""
 
     values: dict[str, Any] = field(default_factory=dict)
     extended: dict[ExtendedKey, tuple[str, ...]] = field(default_factory=dict)
+    files: tuple[File, ...] = ()
     modified: datetime | None = None
 
     def draft(self) -> "Exception_":
@@ -77,6 +87,7 @@ class Item:
     recurrence: Recurrence | None = None
     exceptions: dict[date, Exception_] = field(default_factory=dict)
     deleted: set[date] = field(default_factory=set)
+    files: tuple[File, ...] = ()
     change_key: str = ""
     created: datetime | None = None
     modified: datetime | None = None

@@ -18,6 +18,7 @@ class ExchangeSwitches:
     default_reminder: a new item whose reminder nobody sets has one, 15 minutes before.
     last_occurrence: deleting the last occurrence left is refused, or deletes the series.
     same_date: a moved occurrence may not share the local date of a neighbour, or may.
+    days_between: whole days that a moved occurrence must leave free between itself and a neighbour.
     fold: which of two equal wall times counts in the hour that comes twice.
     twelve_months: a monthly pattern of 12, 24... months reads back as written, or as a yearly one
         (which has no interval in EWS).
@@ -52,6 +53,7 @@ class ExchangeSwitches:
     default_reminder: bool = True
     last_occurrence: Literal["refuse", "delete_series"] = "refuse"
     same_date: Literal["refuse", "allow"] = "refuse"
+    days_between: int = 0
     fold: Literal["first", "second"] = "first"
     twelve_months: Literal["keep", "yearly"] = "keep"
     occurrence_end: Literal["wall", "exact"] = "wall"
