@@ -47,6 +47,7 @@ class GoogleProvider:
             name, settings.push_url, context.channels, now=context.now, log=context.log
         )
         self._lock = Lock()
+        self._told = False
         self._service: Any = None
         self._accounts: dict[str, tuple[Credentials, Recall]] = {}
         self._connectors: set[GoogleConnector] = set()
@@ -89,9 +90,10 @@ class GoogleProvider:
         credentials, _ = self._known(account)
         client = self._client(account, credentials)
         try:
-            return examine(client, account)
+            findings = examine(client, account)
         finally:
             client.close()
+        return (*findings, *(self._on_pushes() if all(each.ok for each in findings) else ()))
 
     def authorize_url(self, *, redirect_uri: str, state: str, challenge: str) -> str:
         """Where to send the user. Raises `ReauthorizeError` if users have nothing to consent to."""
@@ -147,6 +149,15 @@ class GoogleProvider:
             connectors = list(self._connectors)
         for connector in connectors:
             connector.close()
+
+    def _on_pushes(self) -> Sequence[Finding]:
+        """Said once, whatever the number of accounts: it is nobody's fault."""
+        with self._lock:
+            told, self._told = self._told, True
+        if told or self._settings.push_url is not None:
+            return ()
+        detail = "changes made here are found by polling alone; `push_url` would bring them at once"
+        return (Finding(ok=True, subject="pushes", detail=detail, code="polling"),)
 
     def _forget(self, connector: GoogleConnector) -> None:
         with self._lock:

@@ -23,6 +23,7 @@ _RENEWED = 0.8
 """The part of a channel's life after which it is replaced."""
 _FIRST_MESSAGE = timedelta(minutes=10)
 """Google greets over a new channel at once. Silence for so long means that nothing gets here."""
+_OPEN_ALREADY = "channelIdNotUnique"
 _NOBODY = bytes(32)
 
 
@@ -128,14 +129,17 @@ class Channels:
             answer = _watched(client, calendar, body)
         except OutcomeUnknownError:
             raise
-        except ConnectorError:
-            self._store.drop(self._name, channel.id)
-            raise
+        except ConnectorError as error:
+            if error.code != _OPEN_ALREADY:
+                self._store.drop(self._name, channel.id)
+                raise
+            answer = {}  # by our first attempt, whose answer was lost; its messages tell the rest
         # Google writes the milliseconds as a number or as text.
         ends = answer.get("expiration")
+        told = self._store.find(self._name, channel.id) or channel
         opened = replace(
             channel,
-            resource=str(answer.get("resourceId", "")),
+            resource=str(answer.get("resourceId") or told.resource),
             expires=datetime.fromtimestamp(int(ends) / 1000, UTC) if ends else channel.expires,
             current=True,
         )

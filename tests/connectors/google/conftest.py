@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from connectors.channels import PassingChannels
 from connectors.contract import Context
 from connectors.google import PLUGIN
 from connectors.google.settings import CALENDARS_SCOPE, EVENTS_SCOPE, Settings
@@ -46,6 +47,7 @@ class Google:
 
     sandbox: GoogleSandbox
     tokens: MemoryTokens = field(default_factory=MemoryTokens)
+    channels: PassingChannels = field(default_factory=PassingChannels)
     slept: list[float] = field(default_factory=list)
     providers: list[Any] = field(default_factory=list)
 
@@ -60,6 +62,7 @@ class Google:
             sleep=self.sleep,
             random=lambda: 0.5,
             tokens=self.tokens,
+            channels=self.channels,
             pacer=lambda _name, _capabilities: FreePacer(),
         )
 

@@ -227,8 +227,18 @@ def test_examine_finds_everything_in_order(google):
         "account",
         "write access",
         "events",
+        "pushes",
     ]
     assert all(finding.ok for finding in findings)
+
+
+def test_that_polling_must_do_is_said_once_and_is_no_fault(google):
+    provider = google.provider()
+    google.consent()
+    told = [each for _time in range(3) for each in provider.examine(ALICE) if each.code]
+    assert [(each.ok, each.code) for each in told] == [(True, "polling")]
+    pushing = google.provider(push_url="https://bridge.example.com/hooks/google")
+    assert "pushes" not in [each.subject for each in pushing.examine(ALICE)]
 
 
 def test_examine_says_what_to_do_about_a_missing_consent(google):
