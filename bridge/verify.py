@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from bridge.reconcile import Rules
-from bridge.records import WHOLE, Link, Restored, Side, UnitState
+from bridge.decision import Rules
+from bridge.records import WHOLE, Link, Restored, Side, Unit, UnitState
 from bridge.store import Store
 from connectors.contract import Connector, Whole
 from mappings import richtext
@@ -60,39 +60,64 @@ def verify(
     since = max(filter(None, (now - past, rules.since)))
     until = min(filter(None, (now + future, rules.until)))
     tended = _tended(link, store)
-    result = Comparison(link.name, units=len(tended[Side.A]))
-    here: dict[Side, dict[str, list[Any]]] = {}
+    orphans = list(_orphans(link, connectors[Side.B], store))
+    strays = {orphan["unit"] for orphan in orphans}
+    result = Comparison(link.name, units=sum(unit.ref_a is not None for unit in tended.values()))
+    by_ref = {
+        side: {ref: unit for unit in tended.values() if (ref := unit.ref(side))} for side in Side
+    }
+    raw: dict[Side, _Boxes] = {side: defaultdict(list) for side in Side}
+    projected: dict[Side, _Boxes] = {side: defaultdict(list) for side in Side}
     for side in Side:
         calendar = link.endpoint(side).calendar
-        boxes: dict[str, list[Any]] = defaultdict(list)
         for ref, occurrence in connectors[side].occurrences(calendar, since, until):
-            unit = tended[side].get(ref)
-            if side is Side.A:
-                for face in _projected(occurrence, rules):
-                    boxes[unit or f"a:{ref}"].append(face)
-            elif unit is not None:
-                boxes[unit].append(_face(occurrence))
-        here[side] = boxes
-    result.occurrences = sum(map(len, here[Side.A].values()))
-    parked = {
-        unit.id
-        for state in (UnitState.PARKED, UnitState.DROPPED)
-        for unit in store.units(link.id, state=state)
-    }
-    restored = {unit.id: unit.restored for unit in store.restored_units(link.id)}
-    for unit in sorted(here[Side.A].keys() | here[Side.B].keys()):
-        if unit in parked:
-            continue
-        a, b = here[Side.A].get(unit, []), here[Side.B].get(unit, [])
-        for difference in _compare(unit, a, b):
-            mark = restored.get(unit)
+            unit = by_ref[side].get(ref)
+            if unit is None and (ref in strays or not rules.writes(side.other)):
+                continue
+            box = unit.id if unit else f"{side.value}:{ref}"
+            raw[side][box].append(_face(occurrence))
+            projected[side][box] += _projected(occurrence, rules, side.other)
+    result.occurrences = sum(map(len, projected[Side.A].values()))
+    for box in sorted(set().union(*projected.values(), *raw.values())):
+        unit = tended.get(box)
+        mark = unit.restored if unit else None
+        for difference in _differing(box, unit, raw, projected):
             if mark is not None and _on_purpose(difference, mark):
                 told = f"restored by undo of run {mark.run}"
                 result.known.append({**difference, "why": told})
             else:
                 result.differences.append(difference)
-    result.differences.extend(_orphans(link, connectors[Side.B], store))
+    result.differences.extend(orphans)
     return result
+
+
+def _differing(
+    box: str,
+    unit: Unit | None,
+    raw: Mapping[Side, "_Boxes"],
+    projected: Mapping[Side, "_Boxes"],
+) -> list[dict[str, Any]]:
+    """How a unit's sides differ: a copy from what its original is to look like there, people's own
+    events from each other. What waits for a person or is left alone may differ."""
+    if unit is not None and unit.state is not UnitState.LIVE:
+        return []
+    if unit is not None and unit.home is None and not _ours(unit):
+        return []  # an invitation, kept the same by its organiser
+    home = unit.home if unit else Side(box[0])
+    ways = [
+        _compare(
+            box,
+            (projected if source is Side.A else raw)[Side.A].get(box, []),
+            (projected if source is Side.B else raw)[Side.B].get(box, []),
+        )
+        for source in ([home] if home else Side)
+    ]
+    return min((list(way) for way in ways), key=len)
+
+
+def _ours(unit: Unit) -> bool:
+    """Whether the account may write both copies."""
+    return all(copy is None or copy.organized for copy in (unit.a, unit.b))
 
 
 SCHEDULING = {"schedule", "when", "exists"}
@@ -124,21 +149,24 @@ def _orphans(link: Link, connector: Connector, store: Store) -> Iterator[dict[st
                 yield {"unit": change.ref, "what": "orphaned copy on b", "title": title}
 
 
-def _tended(link: Link, store: Store) -> dict[Side, dict[str, str]]:
-    """ref -> unit id, per side, of everything the link looks after."""
-    return {side: dict(store.refs(link.id, side)) for side in Side}
+def _tended(link: Link, store: Store) -> dict[str, Unit]:
+    """Everything the link looks after, by unit id."""
+    return {unit.id: unit for unit in store.units(link.id) if unit.state is not UnitState.DONE}
 
 
 Face = tuple[str, str, str, str, str, str]
 """What a person sees of an occurrence: start, end, title, place, text, busy or free."""
 
+_Boxes = dict[str, list[Face]]
+"""Faces by unit id, or by side and ref where no unit knows the event."""
+
 NAMES = ("start", "end", "title", "location", "description", "busy")
 
 
-def _projected(occurrence: Occurrence, rules: Rules) -> Iterator[Face]:
-    """The face that side B should show for an occurrence of side A; nothing if filtered out."""
+def _projected(occurrence: Occurrence, rules: Rules, target: Side) -> Iterator[Face]:
+    """The face that the other side should show for an occurrence; nothing if filtered out."""
     event = _as_event(occurrence)
-    projection = project(event, rules.policy, rules.limits[Side.B])
+    projection = project(event, rules.policy, rules.limits[target])
     if projection.event is not None:
         details = projection.event.details
         yield _face(Occurrence(start=occurrence.start, end=occurrence.end, details=details))
@@ -180,7 +208,7 @@ def _compare(unit: str, a: Iterable[Face], b: Iterable[Face]) -> Iterator[dict[s
     for face in left:
         twin = next((other for other in right if other[:2] == face[:2]), None)
         if twin is None:
-            yield {"unit": unit, "what": "missing on b", **dict(zip(NAMES, face, strict=True))}
+            yield {"unit": unit, "what": "only on a", **dict(zip(NAMES, face, strict=True))}
             continue
         right.remove(twin)
         fields = [
@@ -191,4 +219,4 @@ def _compare(unit: str, a: Iterable[Face], b: Iterable[Face]) -> Iterator[dict[s
         yield {"unit": unit, "what": "different", "start": face[0], "title": face[2],
                "fields": fields}  # fmt: skip
     for face in right:
-        yield {"unit": unit, "what": "superfluous on b", **dict(zip(NAMES, face, strict=True))}
+        yield {"unit": unit, "what": "only on b", **dict(zip(NAMES, face, strict=True))}

@@ -16,13 +16,19 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.engine import URL, make_url
 
 from bridge.cli import run
-from bridge.records import LinkState
+from bridge.config import EndpointConfig, LinkConfig
+from bridge.records import Endpoint, Link, LinkState, RunKind, Side
+from bridge.runtime import rules
 from bridge.store import Store, open_store
 from bridge.store.database import open_database
 from bridge.store.migrate import migrate
+from bridge.sync import LinkPass, Outcome, Surroundings
 from bridge.vault import Vault
-from connectors.memory import MemoryWorld, named_world
+from bridge.verify import verify
+from connectors.memory import MemoryProvider, MemoryWorld, named_world
 from connectors.memory.calendar import MemoryCalendar
+from mappings import identity
+from mappings.policy import Direction, Policy
 
 _numbers = itertools.count(1)
 
@@ -137,6 +143,82 @@ def open_again(database_url: str, vault: Vault, watch: Watch) -> Iterator[Callab
 def store(open_again: Callable[[], Store]) -> Store:
     """An open store on an empty database."""
     return open_again()
+
+
+# -- one link --------------------------------------------------------------------------------------
+
+
+ONE_WAY = Policy(direction=Direction.TO_TARGET)
+
+
+@dataclass
+class Pair:
+    """A link from calendar `a` to calendar `b`, each at a service of its own."""
+
+    store: Store
+    here: MemoryWorld
+    there: MemoryWorld
+    a: MemoryCalendar
+    b: MemoryCalendar
+    link: Link
+    policy: Policy = ONE_WAY
+    now: datetime = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+    def run(self, kind: RunKind = RunKind.SYNC, **options: bool) -> Outcome:
+        return self._pass(**options).run(kind)
+
+    def plan(self):
+        return self._pass().plan()
+
+    def _pass(self, **options: bool) -> LinkPass:
+        link = self.store.link(self.link.name)
+        assert link is not None
+        connectors = self.connectors()
+        around = Surroundings(
+            store=self.store, now=lambda: self.now, log=lambda *_args, **_facts: None
+        )
+        return LinkPass(link, self._rules(), connectors, around, **options)
+
+    def connectors(self):
+        return {
+            Side.A: MemoryProvider("hub", self.here).connect("ann"),
+            Side.B: MemoryProvider("other", self.there).connect("ann"),
+        }
+
+    def _rules(self):
+        config = LinkConfig(
+            name="ann/other",
+            user="ann",
+            a=EndpointConfig(connector="hub", account="ann", calendar="a"),
+            b=EndpointConfig(connector="other", account="ann", calendar="b"),
+            policy=self.policy,
+            place="users.ann.links[0]",
+            line=1,
+        )
+        limits = {side: c.capabilities.limits for side, c in self.connectors().items()}
+        return rules(config, limits, self.now)
+
+    def differences(self) -> list[object]:
+        result = verify(self.link, self._rules(), self.connectors(), self.store, self.now)
+        return list(result.differences)
+
+    def titles(self) -> list[str]:
+        return sorted(self.b.event(ref).details.title for ref in self.b.refs())
+
+
+@pytest.fixture
+def pair(store: Store) -> Pair:
+    here, there = MemoryWorld(), MemoryWorld()
+    a = here.add_calendar("ann", "a")
+    b = there.add_calendar("ann", "b")
+    ends = (
+        Endpoint(connector="hub", account="ann", calendar="a"),
+        Endpoint(connector="other", account="ann", calendar="b"),
+    )
+    uid = identity.link_uid(("hub", "ann", "a"), ("other", "ann", "b"))
+    with store.begin() as tx:
+        link = tx.put_link(Link(id=0, uid=uid, name="ann/other", user="ann", a=ends[0], b=ends[1]))
+    return Pair(store, here, there, a, b, link)
 
 
 # -- the command line ------------------------------------------------------------------------------
