@@ -308,7 +308,9 @@ class Applier:
             case Op.UPDATE:
                 assert action.desired is not None
                 assert action.base is not None
-                return connector.update(calendar, action.base, action.desired)
+                answer = connector.update(calendar, action.base, action.desired)
+                guarded = connector.capabilities.write_guard
+                return answer if guarded else _own_part(action.base, action.desired, answer)
             case Op.DELETE:
                 assert action.base is not None
                 connector.delete(calendar, action.base)
@@ -486,6 +488,14 @@ def _settled(result: _Result) -> Unit | None:
     state = UnitState.LIVE if row.a or row.b else UnitState.DONE
     row = replace(row, state=state, error="", error_code="", attempts=0, retry_at=None)
     return result.task.finish(row)
+
+
+def _own_part(base: Copy, desired: Event, answer: Copy) -> Copy:
+    """The answer without what somebody else changed since `base` was read: without a guard a write
+    goes through all the same, and its answer shows both."""
+    happened = merge.changes(base.event, answer.event)
+    foreign = happened.keys() - merge.changes(base.event, desired).keys()
+    return replace(answer, event=merge.transfer(answer.event, base.event, answer.event, foreign))
 
 
 def _onto(held: Event, desired: Event, missing: Mapping[tuple[str, ...], object]) -> Event:

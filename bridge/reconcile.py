@@ -18,7 +18,7 @@ from connectors.contract import Copy
 from mappings import merge, recurrence
 from mappings.merge import Path
 from mappings.model import Event, Loss
-from mappings.policy import EditVersusDelete, Unwritable
+from mappings.policy import Content, EditVersusDelete, Unwritable
 from mappings.projection import project
 
 __all__ = [
@@ -159,7 +159,10 @@ def _recreate(unit: Unit, side: Side, now: Copy, rules: Rules, cause: str) -> De
     desired = None
     if unit.home is side and was is not None and shadow is not None:
         edits = carried(merge.changes(shadow.event, now.event), side.other, unit.home, rules)
-        desired = merge.transfer(shadow.event, now.event, was.event, edits.keys())
+        whole = merge.transfer(shadow.event, now.event, was.event, edits.keys())
+        # Attendees are named in its text: nobody may be mailed because of a deletion.
+        unmasked = replace(rules.policy, content=Content.FULL)
+        desired = project(whole, unmasked, rules.limits[side]).event
     actions = tuple(
         replace(action, cause=cause, desired=desired or action.desired)
         for action in decision.actions
@@ -214,7 +217,9 @@ def _decide_merge(unit: Unit, a: Copy, b: Copy, rules: Rules) -> Decision:
         found = carried(merge.changes(step.before, step.after), source, unit.home, rules)
         permitted = set(filter(may_change(now[target]), found))
         refused[source] = (
-            frozenset(found.keys() - permitted) if unit.home is target else frozenset()
+            frozenset(found.keys() - permitted)
+            if unit.home is target and rules.policy.unwritable is Unwritable.REVERT
+            else frozenset()
         )
         deltas[source] = {path: found[path] for path in permitted}
         row = replace(row, losses=step.losses) if source is (unit.home or Side.A) else row
@@ -224,13 +229,14 @@ def _decide_merge(unit: Unit, a: Copy, b: Copy, rules: Rules) -> Decision:
     for source, step in steps.items():
         target = source.other
         held = now[target].event
-        onto = _put_back(unit, now[target], refused.get(target, frozenset()), rules)
+        unwritable = refused.get(target, frozenset())
+        onto = _without(unit, target, now[target], losers[target] | unwritable)
         paths = deltas[source].keys() - losers[source]
         desired = merge.transfer(step.before, step.after, onto, paths)
         desired = _answered(unit, now, source, desired, rules)
         changed = merge.changes(held, desired)
         if changed:
-            reverted = onto != held and not paths
+            reverted = unwritable and not paths
             actions.append(
                 Action(
                     unit_id=unit.id,
@@ -257,13 +263,14 @@ def _decide_merge(unit: Unit, a: Copy, b: Copy, rules: Rules) -> Decision:
     return Decision(unit=row, actions=tuple(actions), clashes=clashes)
 
 
-def _put_back(unit: Unit, copy: Copy, refused: Collection[Path], rules: Rules) -> Event:
-    """The copy's content without the edits that the original's account has no right to make."""
-    side = Side.A if unit.a is not None and unit.a.ref == copy.ref else Side.B
+def _without(unit: Unit, side: Side, copy: Copy, overruled: Collection[Path]) -> Event:
+    """What a side shows without its edits that do not stand. It is made from the shadow, because
+    a new schedule that does not stand has taken exceptions of the old one with it."""
     shadow = unit.copy(side)
-    if not refused or shadow is None or rules.policy.unwritable is Unwritable.KEEP:
+    if not overruled or shadow is None:
         return copy.event
-    return merge.transfer(copy.event, shadow.event, copy.event, refused)
+    standing = merge.changes(shadow.event, copy.event).keys() - overruled
+    return merge.transfer(shadow.event, copy.event, shadow.event, standing)
 
 
 def _answered(
