@@ -271,6 +271,17 @@ class Subscribes(Protocol):
         """No longer ask for them. Never asked = done."""
 
 
+@runtime_checkable
+class HasAddresses(Protocol):
+    """A connector whose events have addresses that people copy from a browser. Pure, no calls."""
+
+    def ids_in(self, address: str) -> Sequence[str]:
+        """The ids that the address names, the most exact first; none if it is not ours."""
+
+    def address_of(self, calendar: str, ref: str) -> str | None:
+        """Where a browser shows the unit; None if that cannot be told from its ref."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hint:
     """Somebody should look at a calendar. Never says what happened.

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from connectors.capabilities import Capabilities, RateBudget
 from connectors.contract import Calendar, Copy, Page, Role, Subscription
 from connectors.errors import FatalError
+from connectors.feishu import addresses
 from connectors.feishu.api import CalendarApi, Wire
 from connectors.feishu.errors import PROVIDER
 from connectors.feishu.listing import Lister
@@ -152,6 +153,14 @@ class FeishuConnector:
     def unsubscribe(self, calendar: str | None) -> None:
         """See `Subscribes`."""
         self._as_user.unsubscribe(calendar and self.resolve(calendar))
+
+    def ids_in(self, address: str) -> Sequence[str]:
+        """See `HasAddresses`."""
+        return addresses.ids_in(address)
+
+    def address_of(self, calendar: str, ref: str) -> str | None:
+        """See `HasAddresses`. Never: an `app_link` holds a number that no id tells."""
+        return None
 
     def close(self) -> None:
         """See `Connector`."""

@@ -6,7 +6,7 @@ from typing import Any
 
 from connectors.capabilities import Capabilities
 from connectors.contract import Calendar, Copy, Page, Role, Subscription
-from connectors.google import listing
+from connectors.google import addresses, listing
 from connectors.google.client import Client, Wire
 from connectors.google.reading import PAGE, Reader
 from connectors.google.recall import Recall
@@ -122,6 +122,14 @@ class GoogleConnector:
     def unsubscribe(self, calendar: str | None) -> None:
         """No longer ask for pushes."""
         self._channels.shut(self._client, self._account, calendar)
+
+    def ids_in(self, address: str) -> Sequence[str]:
+        """See `HasAddresses`."""
+        return addresses.ids_in(address)
+
+    def address_of(self, calendar: str, ref: str) -> str | None:
+        """See `HasAddresses`."""
+        return addresses.address_of(calendar, ref)
 
     def close(self) -> None:
         """Close the sockets of all threads."""
