@@ -8,18 +8,17 @@ meant, and for series the rule itself (`mappings.patterns.origin`).
 import json
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta
-from functools import lru_cache
+from datetime import date, datetime
 from typing import Any
 
 from mappings import exchange as dialect
 from mappings import recurrence, zones
 from mappings.errors import UnmappableError
 from mappings.exchange import Shown, Wire, Zoning
+from mappings.exchange_agreement import digests
 from mappings.exchange_pending import Pending
-from mappings.exchange_recurrence import alike
 from mappings.members import clock_at, clock_of, is_member
-from mappings.model import Details, Event, Key, Override, Rule, When
+from mappings.model import Event, Key, Override, Rule, When
 from mappings.patterns import (
     EWS,
     Origin,
@@ -29,13 +28,11 @@ from mappings.patterns import (
     Range,
     Single,
     expand_pattern,
-    join,
     origin_of,
     plan,
     read_origin,
     write_origin,
 )
-from mappings.patterns import Copy as PartCopy
 from mappings.patterns.assembly import single_events
 from mappings.patterns.pins import as_ruled
 from mappings.series import rebase
@@ -49,17 +46,14 @@ PENDING = "calbridge-pending"
 
 MAIN = "main"
 _VERSION = 1
-_CONTINUED_EVERY = timedelta(days=30)
-"""A window of two years and segments of five leave room for many a month that nobody looks."""
-_PINNED_EVERY = timedelta(days=365)
-"""Clock changes are looked for ten years ahead."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mark:
     """What an item says of itself: one of so many `items` of the unit's `generation`, planned
     `at` (aware UTC), and whether it is the `main` one, which is written last and deleted last.
-    `doomed` = the unit is being deleted. `origin` only on items of series.
+    `doomed` = the unit is being deleted. `origin` only on items of series; `wrote` only where
+    several series stand for one rule: digests of the details (`mappings.exchange_agreement`).
     """
 
     zoning: Zoning
@@ -69,6 +63,7 @@ class Mark:
     doomed: bool = False
     at: datetime
     origin: Origin | None = None
+    wrote: str = ""
 
     def write(self) -> str:
         """As one line of JSON, ASCII only."""
@@ -83,6 +78,8 @@ class Mark:
             "z": [zoning.source, zoning.source_windows, zoning.end, zoning.end_windows],
             "o": write_origin(self.origin) if self.origin else None,
         }
+        if self.wrote:
+            found["w"] = self.wrote
         return json.dumps(found, separators=(",", ":"))
 
     @classmethod
@@ -108,6 +105,7 @@ class Mark:
                     end_windows=end_windows,
                 ),
                 origin=read_origin(found["o"]) if found.get("o") else None,
+                wrote=str(found.get("w", "")),
             )
         except (ValueError, TypeError, KeyError):
             return None
@@ -174,11 +172,17 @@ def drafts(
         code, _, detail = (planned.reason or "EMPTY: the series has no occurrence").partition(": ")
         raise UnmappableError(code, detail)
     made = [_draft(event, item, mailbox, now, generation, uid) for item in items]
+    wrote = digests(event.details) if len(planned.parts) > 1 else ""
     return tuple(
         replace(
             draft,
             part=draft.part if number else MAIN,
-            mark=replace(draft.mark, items=len(made), main=not number),
+            mark=replace(
+                draft.mark,
+                items=len(made),
+                main=not number,
+                wrote=wrote if draft.pattern is not None else "",
+            ),
         )
         for number, draft in enumerate(made)
     )
@@ -251,15 +255,6 @@ def standing(event: Event, mark: Mark, *, mailbox: str, now: datetime) -> Draft 
     return _draft(event, item, mailbox, now, mark.generation, origin.uid)
 
 
-def continued_every(marks: Sequence[Mark]) -> timedelta | None:
-    """How often a unit with these marks has to be looked at again, because not all of it is
-    written yet; None = never."""
-    if rolling(marks):
-        return _CONTINUED_EVERY
-    plans = (_plan_of(mark.origin, mark.at) for mark in marks if mark.origin and mark.origin.rule)
-    return _PINNED_EVERY if any(made and made.pinned for made in plans) else None
-
-
 def rolling(marks: Sequence[Mark]) -> bool:
     """True if these may be the marks of an endless series that is written piece by piece: by
     segments, or by single events in a window that moves on."""
@@ -283,14 +278,6 @@ def as_meant(override: Override, series: Shown) -> Override:
     return replace(override, when=as_ruled(override.when, ruled, by_wall=True))
 
 
-def unpinned(item: Held, present: Collection[Key]) -> tuple[Override, ...]:
-    """The occurrences that the plan gives an end of their own and that have none: they are
-    neither removed nor among those `present` as changed ones."""
-    part = _planned(item.mark) if item.shown.pattern and _unmoved(item) else None
-    held = {each.key for each in item.shown.event.overrides}.union(present)
-    return tuple(each for each in part.overrides if each.key not in held) if part else ()
-
-
 def part_of(mark: Mark | None) -> str:
     """The place of an item in its unit."""
     if mark is None or mark.main or mark.origin is None:
@@ -310,91 +297,6 @@ def held(
     return Held(shown=shown, event=event, mark=mark, pending=pending)
 
 
-def assembled(items: Sequence[Held]) -> Event:
-    """The unit that these items show.
-
-    A series that still runs as the bridge wrote it is read by the rule it stands for; one that
-    a person has changed, by its own pattern. Raises `UnmappableError` `DECOMPOSED` where several
-    items stand for one rule and a person changed or deleted one in a way that the rule cannot
-    follow.
-    """
-    if len(items) == 1 and not _alone(items[0]):
-        return items[0].event
-    marks = [item.mark for item in items if item.mark and item.mark.origin]
-    if len(marks) < len(items):
-        return items[0].event
-    at = max(mark.at for mark in marks)
-    copies = [
-        PartCopy(mark.origin, replace(item.event, details=details))
-        for mark, item, details in zip(marks, items, _agreed(items), strict=True)
-        if mark.origin
-    ]
-    found = join(copies, EWS, at)
-    if found is None or found.missing or not all(_unmoved(item) for item in items):
-        if len(items) == 1:
-            return items[0].event
-        raise UnmappableError(
-            "DECOMPOSED",
-            f"The series stands at Exchange as {marks[0].items} items, one of which was moved or "
-            "deleted there. Change the series on the other side, or delete all its items.",
-        )
-    return found.event
-
-
-def _alone(item: Held) -> bool:
-    return bool(item.mark and item.mark.origin) and _unmoved(item)
-
-
-def _unmoved(item: Held) -> bool:
-    """True if the item has the time and pattern that the bridge gave it."""
-    origin = item.mark.origin if item.mark else None
-    if origin is None:
-        return True
-    if origin.occurrence is not None:
-        return item.shown.pattern is None
-    part = _planned(item.mark)
-    if part is None or item.shown.pattern is None or isinstance(part.pattern, Rule):
-        return False
-    return (
-        alike(item.shown.pattern, part.pattern)
-        and item.shown.bounds == part.bounds
-        and item.event.when == part.when
-    )
-
-
-def _planned(mark: Mark | None) -> Part | None:
-    """The part of the rule's plan that an item stands for."""
-    if mark is None or mark.origin is None:
-        return None
-    found = _plan_of(mark.origin, mark.at)
-    key = mark.origin.part
-    return next((part for part in found.parts if part.key == key), None) if found else None
-
-
-@lru_cache(maxsize=1024)
-def _plan_of(origin: Origin, now: datetime) -> Plan | None:
-    try:
-        rule = recurrence.parse_rule(origin.rule, origin.first) if origin.rule else None
-    except UnmappableError:
-        return None
-    event = Event(details=Details(), when=origin.first, rule=rule, rdates=origin.rdates)
-    return plan(event, EWS, now) if event.recurring else None
-
-
-def _agreed(items: Sequence[Held]) -> list[Details]:
-    """The details of every item, where the series among them show the same.
-
-    What only one of several series shows was edited there, and is meant for all.
-    """
-    of_series = [item.event.details for item in items if item.shown.pattern is not None]
-    if not of_series:
-        return [item.event.details for item in items]
-    odd = [each for each in of_series if of_series.count(each) == 1]
-    usual = next((each for each in of_series if each not in odd), of_series[0])
-    agreed = odd[0] if odd and len(of_series) > 2 else usual
-    return [agreed if item.shown.pattern is not None else item.event.details for item in items]
-
-
 def index_of(item: Shown, key: Key) -> int | None:
     """The place of an occurrence in its item's pattern, from 1, removed ones counted."""
     assert item.pattern is not None
@@ -410,9 +312,3 @@ def _place(pattern: Pattern, bounds: Range, start: date, day: date) -> int | Non
         if found > day:
             return None
     return None
-
-
-def planned_deletions(item: Held) -> tuple[Key, ...]:
-    """The occurrences that the item's pattern has and its rule has not."""
-    part = _planned(item.mark) if _alone(item) else None
-    return part.deletions if part else ()

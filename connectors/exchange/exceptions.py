@@ -17,7 +17,7 @@ from connectors.exchange.errors import CrossingError
 from connectors.exchange.payloads import TIMES, Target, item_change, occurrence_address, updates_of
 from connectors.exchange.reading import Item, Reader, batches, unreadable, version_of
 from mappings import exchange as dialect
-from mappings import exchange_units as units
+from mappings import exchange_joining as joining
 from mappings.errors import UnmappableError
 from mappings.exchange import Shown
 from mappings.exchange_units import Draft
@@ -115,7 +115,7 @@ class Exceptions:
         lacking = [
             (Target(item.id, item.version, item.held.shown, item.mark.zoning), found)
             for item in items
-            if item.mark and (found := units.unpinned(item.held, item.occurrences))
+            if item.mark and (found := joining.unpinned(item.held, item.occurrences))
         ]
         changes = self._changes(lacking)
         for batch in batches([step.wire for step in changes], BATCH):

@@ -14,6 +14,7 @@ from connectors.exchange.client import Answer, Client, Wire, item_of
 from connectors.exchange.errors import PROVIDER, AbsentError
 from connectors.exchange.recall import Recall
 from mappings import exchange as dialect
+from mappings import exchange_joining as joining
 from mappings import exchange_units as units
 from mappings.errors import UnmappableError
 from mappings.exchange import Zoning, many
@@ -124,7 +125,8 @@ class Group:
     def origin(self) -> str | None:
         """The create key."""
         keys = (units.property_of(item.wire, units.KEY) for item in self.items)
-        return next((key for key in keys if key), None)
+        named = self.ref if _KEY.fullmatch(self.ref) else None
+        return next((key for key in keys if key), named)
 
     @property
     def outdated(self) -> bool:
@@ -136,16 +138,28 @@ class Group:
         """When a series that can only be written some years ahead was last continued; None for
         every other unit."""
         marks = [item.mark for item in self.items if item.mark]
-        return max(mark.at for mark in marks) if units.continued_every(marks) else None
+        return max(mark.at for mark in marks) if joining.continued_every(marks) else None
+
+    @property
+    def uneven(self) -> bool:
+        """True if a person has changed details of some of its series only."""
+        return joining.uneven([item.held for item in self.items])
+
+    @property
+    def _updated(self) -> datetime | None:
+        times = [dialect.updated(item.wire) for item in self.items]
+        return max((time for time in times if time), default=None)
 
     @property
     def _extend_at(self) -> datetime | None:
-        every = units.continued_every([item.mark for item in self.items if item.mark])
+        if self.uneven:
+            return self._updated
+        every = joining.continued_every([item.mark for item in self.items if item.mark])
         return self.planned + every if self.planned and every else None
 
     def copy(self) -> Copy:
         """The unit as one event. Raises `UnmappableError`."""
-        event = units.assembled([item.held for item in self.items])
+        event = joining.assembled([item.held for item in self.items])
         members = [
             Member(part=item.part if number else units.MAIN, id=item.id, version=item.version)
             for number, item in enumerate(self.items)
@@ -154,14 +168,13 @@ class Group:
             for key, wire in item.occurrences.items():
                 part = occurrence_part(key)
                 members.append(Member(part=part, id=item_id(wire), version=version_of(wire)))
-        times = [dialect.updated(item.wire) for item in self.items]
         return Copy(
             ref=self.ref,
             event=event,
             members=tuple(sorted(members, key=lambda member: member.part)),
             origin=self.origin,
             organized=dialect.organized(self.main.wire),
-            updated=max((time for time in times if time), default=None),
+            updated=self._updated,
             extend_at=self._extend_at,
         )
 

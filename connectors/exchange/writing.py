@@ -45,6 +45,7 @@ from connectors.exchange.payloads import (
 )
 from connectors.exchange.reading import Group, Item, Reader, item_id, ref_of, several
 from mappings import exchange as dialect
+from mappings import exchange_joining as joining
 from mappings import exchange_units as units
 from mappings.exchange_pending import Pending
 from mappings.exchange_units import Draft, Mark
@@ -122,12 +123,13 @@ class Writer:
 
     def review(self, calendar: str, copy: Copy) -> Copy:
         """Write the further items of a series that is written a few years ahead only, and note
-        when that was done. Make a series anew whose zones our zone data would not choose now."""
+        when that was done. Make a series anew whose zones our zone data would not choose now. Let
+        the others follow where a person changed one of several series."""
         self._reader.require(calendar)
         if not copy.event.recurring:
             return copy
         group = self._expected(calendar, copy)
-        if group.planned is None and not group.outdated:
+        if group.planned is None and not group.outdated and not group.uneven:
             return copy
         self._bring(calendar, group, copy.event, "SendToNone")
         self._date(calendar, copy.ref)
@@ -442,7 +444,7 @@ class Writer:
             if shown.pattern is None or item.mark is None:
                 continue
             target = Target(item.id, item.version, shown, item.mark.zoning)
-            superfluous = {*alone, *units.planned_deletions(item.held)}
+            superfluous = {*alone, *joining.planned_deletions(item.held)}
             gone = {each.key for each in shown.event.overrides if each.cancelled}
             found += [
                 occurrence_address(target, key)

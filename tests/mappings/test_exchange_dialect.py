@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from connectors.testing.builders import at, event
 from mappings import exchange, exchange_recurrence, exchange_units
+from mappings import exchange_joining as joining
 from mappings.errors import UnmappableError
 from mappings.exchange import Zoning
 from mappings.exchange_units import Mark
@@ -68,7 +69,7 @@ def round_trip(wanted: Event, mailbox: str = "Europe/Berlin") -> Event:
     mark = Mark.read(draft.mark.write(), mailbox)
     assert mark == draft.mark
     held = exchange_units.held(exchange.decode(wire, mark.zoning), mark, ())
-    return exchange_units.assembled([held])
+    return joining.assembled([held])
 
 
 def test_an_item_is_read_field_by_field() -> None:
@@ -235,7 +236,7 @@ def test_a_yearly_interval_survives_a_server_that_forgets_it() -> None:
     wire = {name: value for name, value in draft.fields.items() if value is not None}
     found = exchange.decode(wire | {"Recurrence": forgetful}, draft.mark.zoning)
     held = exchange_units.held(found, draft.mark, ())
-    assert exchange_units.assembled([held]) == wanted
+    assert joining.assembled([held]) == wanted
 
 
 def test_removed_occurrences_are_named_by_the_series_clock() -> None:
