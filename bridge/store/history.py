@@ -48,6 +48,7 @@ class JournalReads(Reads):
         run_id: int | None = None,
         limit: int = 100,
         before_id: int | None = None,
+        since: datetime | None = None,
     ) -> list[JournalEntry]:
         """What happened, the newest first; `before_id` of the last entry gives the next page."""
         query = select(journal).order_by(journal.c.id.desc()).limit(limit)
@@ -60,6 +61,8 @@ class JournalReads(Reads):
                 query = query.where(column == wanted)
         if before_id is not None:
             query = query.where(journal.c.id < before_id)
+        if since is not None:
+            query = query.where(journal.c.at >= since)
         with self.reading() as connection:
             return [_entry(row) for row in connection.execute(query).mappings()]
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import case, func, literal, or_, select, update
+from sqlalchemy import case, delete, func, literal, or_, select, update
 
 from bridge.store.errors import LeaseLostError
 from bridge.store.schema import Instant, jobs
@@ -204,6 +204,10 @@ class JobWrites(JobReads, Writes):
             .values(parked=False, attempts=0, error="", not_before=None, run_at=now)
         )
         return self.connection.execute(woken).rowcount == 1
+
+    def drop_job(self, link_id: int) -> None:
+        """The link has ended: nothing is pending, and a run that goes on loses its lease."""
+        self.connection.execute(delete(jobs).where(jobs.c.link_id == link_id))
 
     def release_all(self, owner_prefix: str) -> int:
         """Take all links from owners whose name begins so, known to be dead; they are due now.
