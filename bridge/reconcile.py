@@ -13,7 +13,7 @@ from bridge.decision import GONE, Action, Clash, Decision, Missing, Rules, Seen
 from bridge.pairing import join
 from bridge.records import WHOLE, Op, Side, Unit, UnitState
 from bridge.restored import kept, only_restored, still_restored
-from bridge.travel import carried, difference, may_change, newer, settle
+from bridge.travel import ANSWERS, carried, difference, may_change, newer, settle
 from connectors.contract import Copy
 from mappings import merge, recurrence
 from mappings.merge import Path
@@ -215,7 +215,7 @@ def _decide_merge(unit: Unit, a: Copy, b: Copy, rules: Rules) -> Decision:
             continue
         steps[source] = step
         found = carried(merge.changes(step.before, step.after), source, unit.home, rules)
-        permitted = set(filter(may_change(now[target]), found))
+        permitted = set(filter(may_change(now[target], rules.limits[target]), found))
         refused[source] = (
             frozenset(found.keys() - permitted)
             if unit.home is target and rules.policy.unwritable is Unwritable.REVERT
@@ -282,7 +282,7 @@ def _answered(
         return desired
     mine, theirs = now[source].event.details.response, now[target].event.details.response
     there = unit.copy(target)
-    if mine is None or theirs is None or mine == shadow.event.details.response:
+    if mine not in ANSWERS or theirs in (None, mine) or mine == shadow.event.details.response:
         return desired
     contested = there is not None and theirs != there.event.details.response
     if contested and newer(now, rules.policy.conflict) is target:
@@ -315,8 +315,11 @@ class _Step:
 def _step(unit: Unit, now: Mapping[Side, Copy], source: Side, rules: Rules) -> _Step | None:
     """None if the policy's filters no longer let the unit through."""
     target = source.other
-    limits = rules.limits[target]
-    after = project(now[source].event, rules.policy, limits)
+    limits, policy = rules.limits[target], rules.policy
+    if unit.home is None:
+        # A declined invitation stays where it is; the answer is what travels.
+        policy = replace(policy, filters=replace(policy.filters, skip_declined=False))
+    after = project(now[source].event, policy, limits)
     if after.event is None:
         return None
     shadow = unit.copy(source)
@@ -327,7 +330,7 @@ def _step(unit: Unit, now: Mapping[Side, Copy], source: Side, rules: Rules) -> _
         return _Step(held, merge.transfer(held, after.event, held, missing), after.losses)
     if shadow is None or shadow.event == now[source].event:
         return _Step(after.event, after.event, after.losses)
-    before = project(shadow.event, rules.policy, limits)
+    before = project(shadow.event, policy, limits)
     if before.event is None:
         before = replace(before, event=now[target].event)
     assert before.event is not None

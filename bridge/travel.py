@@ -6,8 +6,9 @@ from bridge.decision import Clash, Rules
 from bridge.records import Side
 from connectors.contract import Copy
 from mappings import merge
+from mappings.limits import TargetLimits
 from mappings.merge import Change, Path
-from mappings.model import Event
+from mappings.model import Event, Response
 from mappings.policy import AttendeePolicy, Content
 from mappings.policy import Conflict as ConflictPolicy
 
@@ -20,8 +21,8 @@ VISIBLE = {
     Content.TITLE: ("title", "busy", "status"),
     Content.BUSY: ("busy", "status"),
 }
-OWN_VIEW = frozenset({"visibility", "busy", "color", "reminders"})
-"""What a participant may change on an event that somebody else organises."""
+ANSWERS = frozenset({Response.ACCEPTED, Response.TENTATIVE, Response.DECLINED})
+"""What can be answered to an invitation; no answer can be taken back."""
 EMPTY: tuple[object, ...] = (None, "", ())
 
 
@@ -31,7 +32,7 @@ def difference(held: Event, desired: Event, side: Side, rules: Rules) -> Changes
     fixed = set(PROVIDER_MADE)
     if rules.policy.attendees is AttendeePolicy.INVITE:
         fixed.discard("attendees")
-    if limits.responses:
+    if limits.responses and desired.details.response in ANSWERS:
         fixed.discard("response")
     if not limits.meeting_url:
         fixed.add("meeting_url")
@@ -52,9 +53,9 @@ def carried(changes: Changes, source: Side, home: Side | None, rules: Rules) -> 
     return {path: change for path, change in changes.items() if path[-1] in allowed}
 
 
-def may_change(copy: Copy) -> Callable[[Path], bool]:
-    """Whether the copy's account may change a path."""
-    return lambda path: copy.organized or path[-1] in OWN_VIEW
+def may_change(copy: Copy, limits: TargetLimits) -> Callable[[Path], bool]:
+    """Whether the copy's account may change a path, on a side with these limits."""
+    return lambda path: copy.organized or path[-1] in limits.own_view
 
 
 def settle(

@@ -5,6 +5,9 @@ from datetime import datetime, timedelta
 
 from mappings.model import Busy, Freq, Visibility
 
+OWN_VIEW = frozenset({"visibility", "busy", "color", "reminders"})
+"""What most providers let a participant change on an event that somebody else organises."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RuleLimits:
@@ -29,7 +32,8 @@ class TargetLimits:
     `colors` False, not held at all. `reminder_range` is minutes before the start (low, high).
     `marks` = the side can keep an invisible private mark on an event. `zone_rules` = the side has
     zone rules of its own, and a series was written under those that agreed with our zone data:
-    when that data changes, each series has to be looked at again.
+    when that data changes, each series has to be looked at again. `responses` = the account can
+    answer an invitation, `own_view` = the details that a mere participant may change for himself.
     """
 
     title_length: int | None = None
@@ -49,6 +53,7 @@ class TargetLimits:
     meeting_url: bool = False
     attachments: bool = False
     responses: bool = False
+    own_view: frozenset[str] = OWN_VIEW
     end_zone: bool = True
     zero_duration: bool = False
     earliest: datetime | None = None

@@ -175,7 +175,6 @@ class _Projector:
             meeting_url=details.meeting_url if limits.meeting_url else None,
             attachments=details.attachments if limits.attachments else (),
             status=self._status(details.status),
-            response=details.response if invite and limits.responses else None,
         )
 
     def _masked(self, details: Details) -> Details:

@@ -30,9 +30,6 @@ from connectors.memory.world import MemoryWorld
 from mappings.model import Details, Event, Key, Occurrence
 from mappings.recurrence import expand
 
-_OWN_VIEW = {"visibility", "busy", "color", "reminders", "response", "footer"}
-"""What a mere participant may change: how the event looks to himself."""
-
 
 @dataclass(frozen=True)
 class MemoryConnector:
@@ -98,7 +95,7 @@ class MemoryConnector:
             current = self._guarded(store, copy)
             if current is None:
                 raise ConflictError("the event was deleted; nothing to update", current=None)
-            if not current.organized and not _own_view(copy.event, event):
+            if not current.organized and not self._own_view(copy.event, event):
                 raise RejectedError("only the organizer may change this event")
             self._mail(current.event, event)
             return store.put(copy.ref, patched(current.event, copy.event, event))
@@ -182,6 +179,14 @@ class MemoryConnector:
             raise ConflictError("the event changed since it was read", current=current)
         return current
 
+    def _own_view(self, old: Event, new: Event) -> bool:
+        """Whether the two differ at most in what a participant may change: how the event looks to
+        himself, and his answer."""
+        limits = self.capabilities.limits
+        names = {*limits.own_view, "footer"} | ({"response"} if limits.responses else set())
+        neutral = {name: getattr(old.details, name) for name in names}
+        return replace(new, details=replace(new.details, **neutral)) == old
+
     def _mail(self, old: Event | None, new: Event) -> None:
         """The service invites whom a write adds."""
         invited = _addresses(new) - (_addresses(old) if old else set())
@@ -235,12 +240,6 @@ class MemoryProvider:
 
 def _versions(members: Sequence[Member]) -> Mapping[str, str | None]:
     return {member.part: member.version for member in members}
-
-
-def _own_view(old: Event, new: Event) -> bool:
-    """Whether the two differ at most in what a participant may change."""
-    neutral = {name: getattr(old.details, name) for name in _OWN_VIEW}
-    return replace(new, details=replace(new.details, **neutral)) == old
 
 
 def _addresses(event: Event) -> set[str]:

@@ -9,7 +9,16 @@ from bridge.records import RunKind, Side, UnitState
 from connectors.memory.calendar import MemoryCalendar
 from connectors.testing.builders import event
 from mappings import identity
-from mappings.model import Attendee, Event, Key, Location, Person, Response
+from mappings.model import (
+    Attendee,
+    Busy,
+    Event,
+    Key,
+    Location,
+    Person,
+    Response,
+    Visibility,
+)
 from mappings.policy import Conflict, Content, Direction, Filters, Policy, Unwritable
 
 TWO_WAY = Policy(direction=Direction.TWO_WAY)
@@ -287,8 +296,12 @@ def test_a_meeting_on_both_sides_is_moved_by_its_organiser_alone(both: Any) -> N
     assert both.store.count_units(both.link.id)[UnitState.LIVE] == 1
 
 
+ANSWERS = (Response.ACCEPTED, Response.TENTATIVE, Response.DECLINED)
+
+
+@pytest.mark.parametrize("answer", ANSWERS)
 @pytest.mark.parametrize("side", Side)
-def test_an_answer_to_an_invitation_travels(both: Any, side: Side) -> None:
+def test_an_answer_to_an_invitation_travels(both: Any, side: Side, answer: Response) -> None:
     meeting = replace(event("Board", attendees=GUESTS, response=Response.NEEDS_ACTION), uid="u@x")
     refs = {
         Side.A: both.a.person_puts(meeting, organized=False),
@@ -296,11 +309,32 @@ def test_an_answer_to_an_invitation_travels(both: Any, side: Side) -> None:
     }
     both.run()
     ours, theirs = (both.a, both.b) if side is Side.A else (both.b, both.a)
-    ours.person_edits(refs[side], response=Response.ACCEPTED)
+    ours.person_edits(refs[side], response=answer)
     both.run()
-    assert only(theirs).details.response is Response.ACCEPTED
+    assert only(theirs).details.response is answer
     assert both.run().counts.writes == 0
     assert both.here.mails == both.there.mails == []
+
+
+def test_an_answer_taken_back_stays_where_it_was(both: Any) -> None:
+    meeting = replace(event("Board", attendees=GUESTS, response=Response.ACCEPTED), uid="u@x")
+    here, _there = (side.person_puts(meeting, organized=False) for side in (both.a, both.b))
+    both.run()
+    both.a.person_edits(here, response=Response.NEEDS_ACTION)
+    assert both.run().counts.writes == 0
+    assert only(both.b).details.response is Response.ACCEPTED
+
+
+def test_what_a_participant_may_not_change_there_is_put_back_here(both: Any) -> None:
+    limits = replace(both.here.capabilities.limits, own_view=frozenset({"busy"}))
+    both.here.capabilities = replace(both.here.capabilities, limits=limits)
+    both.a.person_puts(event("Board", attendees=GUESTS), organized=False)
+    both.run()
+    both.b.person_edits(both.b.refs()[0], busy=Busy.FREE, visibility=Visibility.PRIVATE)
+    both.run()
+    assert only(both.a).details.busy is only(both.b).details.busy is Busy.FREE
+    assert only(both.b).details.visibility is Visibility.DEFAULT
+    settled(both)
 
 
 def test_an_invitation_that_comes_later_takes_the_copy_s_place(both: Any) -> None:
