@@ -147,9 +147,7 @@ class _Adapter(HTTPAdapter):
     ) -> tuple[Any, Any]:
         where: Any
         how: Any
-        where, how = super().build_connection_pool_key_attributes(
-            request, self.bundle or verify, cert
-        )
+        where, how = super().build_connection_pool_key_attributes(request, verify, cert)
         named = (where["host"], where["port"] or _PORTS[where["scheme"]])
         host, port = self.network.locate(*named)
         if (host, port) == named:

@@ -2,6 +2,7 @@
 
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 from threading import Thread
 from typing import Any
 
@@ -74,6 +75,7 @@ def test_the_domain_itself_is_asked_if_its_service_has_no_name_of_its_own(town: 
 
 
 def test_a_service_record_of_the_domain_is_followed_in_its_order(town: Town) -> None:
+    town.name(FAR, town.exchanges[0].sandbox)
     town.services[SRV] = [Service(20, 0, 443, FAR), Service(10, 0, 8443, MAIL)]
     assert town.connect().calendars()[0].primary
     assert set(asked(town.exchanges[0].sandbox)) == {f"{MAIL}:8443"}
@@ -173,6 +175,19 @@ def test_a_web_site_of_the_domain_never_sees_the_login(town: Town) -> None:
     assert logins(site) == logins(other) == []
 
 
+def test_a_web_site_does_not_even_see_what_the_machine_knows_of_it(
+    town: Town, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = tmp_path / "netrc"
+    known.write_text(f"machine {HOME} login {ALICE} password secret\n")
+    known.chmod(0o600)
+    monkeypatch.setenv("NETRC", str(known))
+    site = town.site(HOME)
+    town.failure()
+    assert len(asked(site)) == 1
+    assert logins(site) == []
+
+
 def test_a_wrong_password_is_tried_once_and_nowhere_else(town: Town, home: ExchangeSandbox) -> None:
     town.name(ROOT, home)
     error = town.failure(password="wrong")
@@ -222,6 +237,18 @@ def test_an_expired_secret_is_not_taken_for_a_missing_service(
     error = town.failure(**login | {"oauth": login["oauth"] | {"client_secret": "old"}})
     assert type(error) is ReauthorizeError
     assert "make a new one" in error.message
+
+
+def test_a_name_that_cannot_be_looked_up_now_may_be_later(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def later(_town: Town, _host: str, _port: int) -> tuple[str, int]:
+        raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
+
+    monkeypatch.setattr(Town, "locate", later)
+    error = town.failure()
+    assert type(error) is RetryableError
+    assert "could not be looked up in DNS" in error.message
 
 
 @pytest.mark.parametrize(

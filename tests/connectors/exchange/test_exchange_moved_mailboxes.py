@@ -49,6 +49,20 @@ def test_the_service_that_answered_is_asked_first_for_the_next_account(town: Tow
     assert len(site.calls()) == before == 2
 
 
+def test_where_one_account_was_sent_is_not_where_the_next_one_is_asked_for(
+    town: Town, home: ExchangeSandbox
+) -> None:
+    far = town.server(FAR)
+    far.add_mailbox(ALICE)
+    far.directory.publish(ALICE, ews(MAIL))
+    home.directory.redirect(ALICE, "RedirectUrl", f"https://{FAR}{PATH}")
+    home.delegate(SERVICE, ALICE)
+    provider = town.provider()
+    provider.connect(ALICE).calendars()
+    assert provider.connect(SERVICE).calendars()[0].primary
+    assert len(asked(far)) == 2
+
+
 def test_news_come_from_the_server_that_was_found(town: Town, home: ExchangeSandbox) -> None:
     provider = town.provider()
     connector = provider.connect(ALICE)
@@ -117,6 +131,18 @@ def test_a_mailbox_that_moved_is_found_again_and_written_once(
     if how != "gone":
         assert home.occurrences(ALICE, since, until) == []
     assert town.exchanges[0].slept == [], "nobody waited for a server that has not got it"
+
+
+def test_a_delegates_mailbox_that_moved_is_found_again(town: Town, home: ExchangeSandbox) -> None:
+    far = _twin(town, home)
+    for each in (home, far):
+        each.delegate(ALICE, SERVICE)
+    connector = town.connect(username=SERVICE)
+    connector.calendars()
+    home.drop_mailbox(ALICE)
+    home.directory.publish(ALICE, ews(FAR))
+    assert connector.calendars()[0].primary
+    assert "GetFolder" in {entry.operation for entry in far.calls()}
 
 
 def test_even_a_write_that_meets_the_move_first_arrives_once(
