@@ -20,6 +20,7 @@ from mappings.members import clock_of, key_of
 from mappings.model import Details, Event, Key, Override, Rule, When
 from mappings.patterns import EWS, Origin, Part, Plan, expand_pattern, join, plan
 from mappings.patterns import Copy as PartCopy
+from mappings.patterns.pins import as_ruled
 
 _CONTINUED_EVERY = timedelta(days=30)
 """A window of two years and segments of five leave room for many a month that nobody looks."""
@@ -54,10 +55,13 @@ def assembled(items: Sequence[Held]) -> Event:
         raise _decomposed(len(items), "were taken from different series")
     if not found.missing:
         return found.event
-    if len(items) == 1:
-        return items[0].event
     kept = {each.key: each for each in found.event.overrides}
-    gone = [key for part in found.missing for key in _members(marks[0], at, part)]
+    members = [_members(marks[0], at, part) for part in found.missing]
+    gone = [key for each in members for key in each or ()]
+    if None in members:
+        if len(items) == 1:
+            return items[0].event
+        raise _decomposed(marks[0].items, "were in part deleted")
     cancelled = {key: Override(key=key, cancelled=True) for key in gone}
     overrides = tuple((cancelled | kept).values())
     return recurrence.tidy(replace(found.event, overrides=overrides))
@@ -111,15 +115,15 @@ def _as_planned(item: Held, details: Details) -> Event:
     return replace(event, when=part.when, overrides=tuple(overrides))
 
 
-def _members(mark: Mark, at: datetime, name: str) -> list[Key]:
-    """The occurrences of a part that a person deleted."""
+def _members(mark: Mark, at: datetime, name: str) -> list[Key] | None:
+    """The occurrences of a part that is not there; None if they are too many."""
     made = _plan_of(mark.origin, at) if mark.origin else None
     for part in made.parts if made else ():
         if part.key == name:
             days = list(islice(_dates(part), _MOST_ATTRIBUTED + 1))
             if len(days) <= _MOST_ATTRIBUTED:
                 return [_key_on(part.when, day) for day in days]
-    raise _decomposed(mark.items, "were in part deleted")
+    return None
 
 
 def _dates(part: Part) -> Iterator[date]:
@@ -194,9 +198,22 @@ def continued_every(marks: Sequence[Mark]) -> timedelta | None:
 def unpinned(item: Held, present: Collection[Key]) -> tuple[Override, ...]:
     """The occurrences that the plan gives an end of their own and that have none: they are
     neither removed nor among those `present` as changed ones."""
-    part = _planned(item.mark) if item.shown.pattern and _unmoved(item) else None
     held = {each.key for each in item.shown.event.overrides}.union(present)
-    return tuple(each for each in part.overrides if each.key not in held) if part else ()
+    return tuple(each for each in _pins(item) if each.key not in held)
+
+
+def as_meant(override: Override, series: Held) -> Override:
+    """An occurrence as it was meant: nobody has moved an end that merely stayed where it is by
+    the wall clock while the clocks changed, unless the plan has given it one of its own."""
+    if override.when is None or any(each.key == override.key for each in _pins(series)):
+        return override
+    ruled = recurrence.when_of(series.shown.event, override.key)
+    return replace(override, when=as_ruled(override.when, ruled, by_wall=True))
+
+
+def _pins(item: Held) -> tuple[Override, ...]:
+    part = _planned(item.mark) if item.shown.pattern and _unmoved(item) else None
+    return part.overrides if part else ()
 
 
 def planned_deletions(item: Held) -> tuple[Key, ...]:

@@ -34,7 +34,6 @@ from mappings.patterns import (
     write_origin,
 )
 from mappings.patterns.assembly import single_events
-from mappings.patterns.pins import as_ruled
 from mappings.series import rebase
 
 PROPERTY_SET = "c8f0b5de-64a3-4d0a-a7a1-5f1f3c0d9b27"
@@ -189,9 +188,8 @@ def drafts(
 
 
 def _apart(event: Event, planned: Plan, keys: Collection[Key]) -> list[Part | Single]:
-    """The items of a plan, with these occurrences taken out of their series."""
-    if not keys:
-        return [*planned.parts, *planned.singles]
+    """The items of a plan, with these occurrences taken out of their series. Exchange holds no
+    series of which nothing is left."""
     parts: list[Part] = []
     alone: list[Key] = []
     for part in planned.parts:
@@ -199,9 +197,19 @@ def _apart(event: Event, planned: Plan, keys: Collection[Key]) -> list[Part | Si
         alone += taken
         kept = tuple(item for item in part.overrides if item.key not in keys)
         gone = tuple(sorted({*part.deletions, *taken}))
-        parts.append(replace(part, deletions=gone, overrides=kept))
+        if not _emptied(part, gone):
+            parts.append(replace(part, deletions=gone, overrides=kept))
     singles = single_events(rebase(event), sorted(alone), frozenset())
     return [*parts, *planned.singles, *singles]
+
+
+def _emptied(part: Part, gone: Collection[Key]) -> bool:
+    """True if all occurrences of the part's pattern are removed."""
+    assert not isinstance(part.pattern, Rule)
+    first = clock_of(part.when.start).date()
+    removed = {key[:10] for key in gone}
+    dates = expand_pattern(part.pattern, part.bounds, first)
+    return bool(gone) and all(day.isoformat() in removed for day in dates)
 
 
 def _shows(part: Part, key: Key) -> bool:
@@ -267,15 +275,6 @@ def outdated(marks: Sequence[Mark]) -> bool:
     """True if zones were chosen by other zone data than ours."""
     origins = (mark.origin for mark in marks)
     return any(origin.tzdata != zones.DATA_VERSION for origin in origins if origin)
-
-
-def as_meant(override: Override, series: Shown) -> Override:
-    """A changed occurrence as it was meant: nobody has moved an end that merely stayed where it
-    is by the wall clock while the clocks changed."""
-    if override.when is None:
-        return override
-    ruled = recurrence.when_of(series.event, override.key)
-    return replace(override, when=as_ruled(override.when, ruled, by_wall=True))
 
 
 def part_of(mark: Mark | None) -> str:

@@ -358,12 +358,13 @@ class Reader:
         zoning = mark.zoning if mark else Zoning(mailbox=self.zone)
         shown = dialect.decode(wire, zoning)
         overrides, occurrences = [], {}
+        series = units.held(shown, mark, ())
         for id_ in shown.changed:
             answer = changed.get(id_)
             if answer is None or _absent(answer):
                 continue
             found = _raised(answer)
-            override = units.as_meant(dialect.decode_override(found, shown, zoning), shown)
+            override = joining.as_meant(dialect.decode_override(found, shown, zoning), series)
             overrides.append(override)
             if not override.cancelled:
                 occurrences[override.key] = found

@@ -6,6 +6,7 @@ or, where it differs, from itself.
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 from connectors.errors import ConnectorError, FatalError
@@ -21,12 +22,14 @@ from connectors.exchange.reading import (
     ref_of,
 )
 from mappings import exchange as dialect
+from mappings import exchange_joining as joining
 from mappings import exchange_units as units
 from mappings import zones
 from mappings.errors import UnmappableError
 from mappings.exchange import Shown, Zoning, many, text
-from mappings.exchange_units import Mark
-from mappings.model import Details, Occurrence
+from mappings.exchange_units import Held, Mark
+from mappings.model import Details, Occurrence, Override
+from mappings.recurrence import when_of
 
 MOST = 1000
 _LONGEST = timedelta(days=365)
@@ -65,7 +68,9 @@ def occurrences(
         master = masters.get(_uid(wire)) if _of_series(wire) else answer
         try:
             shown = _shown(reader, answer, master)
-            found = _occurrence(wire, shown, reader.zone)
+            found = _occurrence(wire, shown)
+            if master is not None and _of_series(wire) and not shown.event.when.all_day:
+                found = _as_meant(found, shown, _original(answer), reader, master)
         except UnmappableError:
             continue  # no listing of ours can read it either
         yield ref_of(master or answer), found
@@ -127,21 +132,46 @@ def _shown(reader: Reader, wire: Wire, master: Wire | None) -> Shown:
     return dialect.decode(wire, mark.zoning if mark else Zoning(mailbox=reader.zone))
 
 
-def _occurrence(wire: Wire, shown: Shown, mailbox: str) -> Occurrence:
+def _held(reader: Reader, master: Wire) -> Held:
+    """A series without its changed occurrences."""
+    mark = Mark.read(units.property_of(master, units.MARK) or "", reader.zone)
+    return units.held(_shown(reader, master, master), mark, ())
+
+
+def _as_meant(
+    found: Occurrence, shown: Shown, original: datetime | None, reader: Reader, master: Wire
+) -> Occurrence:
+    """Where the bridge has set no end, Exchange may keep it by the wall clock, so that one lasts
+    longer or shorter by a change of the clock; nobody has changed it."""
+    begin, end, when = found.start, found.end, shown.event.when
+    if not isinstance(begin, datetime) or not _clock_changes(begin, end, shown.zone):
+        return found
+    series = _held(reader, master)
+    key = dialect.key_of(original or begin, series.shown)
+    if original is None:
+        when = replace(when_of(series.shown.event, key), duration=found.duration)
+    meant = joining.as_meant(Override(key=key, when=when), series).when
+    return replace(found, end=begin + (meant or when).duration)
+
+
+def _original(wire: Wire) -> datetime | None:
+    """Where a changed occurrence began; None on a series, which stands for the others."""
+    raw = text(wire, "OriginalStart")
+    return dialect.instant(raw) if raw else None
+
+
+def _occurrence(wire: Wire, shown: Shown) -> Occurrence:
     begin, end = dialect.instant(text(wire, "Start")), dialect.instant(text(wire, "End"))
     details: Details = shown.event.details
     when = shown.event.when
     if when.all_day:
         first: date = zones.wall(begin, shown.zone)[0].date()
         return Occurrence(start=first, end=first + when.duration, details=details)
-    if _kind(wire) == "Occurrence" and _clock_changes(begin, end, shown.zone):
-        # Exchange keeps the end of a series' occurrences as wall clock, so that one near a change
-        # of the clock lasts longer or shorter by it; nobody has changed it.
-        end = begin + when.duration
     return Occurrence(start=begin, end=end, details=details)
 
 
-def _clock_changes(begin: datetime, end: datetime, zone: str) -> bool:
+def _clock_changes(begin: datetime, end: date, zone: str) -> bool:
+    assert isinstance(end, datetime)
     return _offset(begin - _DAY, zone) != _offset(end + _DAY, zone)
 
 
