@@ -11,6 +11,8 @@ from datetime import date, datetime, timedelta
 
 from mappings.errors import UnmappableError
 from mappings.model import Event, Key, Override, When
+from mappings.occurrences import when_of
+from mappings.patterns.pins import as_ruled
 from mappings.patterns.planner import plan
 from mappings.patterns.profile import Profile
 from mappings.patterns.result import Part, Single
@@ -155,9 +157,8 @@ def join(
     for copy in copies:
         occurrence = copy.origin.occurrence
         if occurrence is not None:
-            overrides[occurrence] = Override(
-                key=occurrence, details=copy.event.details, when=copy.event.when
-            )
+            when = as_ruled(copy.event.when, when_of(base, occurrence))
+            overrides[occurrence] = Override(key=occurrence, details=copy.event.details, when=when)
             continue
         part = parts.pop(copy.origin.part, None)
         if part is None:
