@@ -225,6 +225,7 @@ def _decide_merge(unit: Unit, a: Copy, b: Copy, rules: Rules) -> Decision:
         row = replace(row, losses=step.losses) if source is (unit.home or Side.A) else row
     row = replace(row, restored=still_restored(unit, deltas))
     losers, clashes = settle(deltas, now, rules)
+    clashes += _reverted(refused, steps)
     actions = []
     for source, step in steps.items():
         target = source.other
@@ -261,6 +262,19 @@ def _decide_merge(unit: Unit, a: Copy, b: Copy, rules: Rules) -> Decision:
             if now[source.other].event.recurring and now[source.other].organized
         ]
     return Decision(unit=row, actions=tuple(actions), clashes=clashes)
+
+
+def _reverted(
+    refused: Mapping[Side, Collection[Path]], steps: Mapping[Side, "_Step"]
+) -> tuple[Clash, ...]:
+    """What is put back is lost like any other value that does not stand."""
+    return tuple(
+        Clash(path=path, winner=source.other, kept=found[path].before, lost=found[path].after)
+        for source, paths in refused.items()
+        if paths
+        for found in [merge.changes(steps[source].before, steps[source].after)]
+        for path in sorted(paths)
+    )
 
 
 def _without(unit: Unit, side: Side, copy: Copy, overruled: Collection[Path]) -> Event:

@@ -12,7 +12,7 @@ from bridge.records import Intent, Link, Op, Side, Unit, UnitState
 from bridge.store import Store, Tx
 from connectors.contract import Connector, Copy
 from connectors.errors import ConflictError, RejectedError
-from mappings import jsonform, merge
+from mappings import identity, jsonform, merge
 from mappings.errors import UnmappableError
 from mappings.model import Event
 
@@ -45,10 +45,12 @@ def recover(
 def _settle(link: Link, unit: Unit, intent: Intent, connector: Connector) -> Unit:
     calendar = link.endpoint(intent.side).calendar
     if intent.op is Op.CREATE:
-        if unit.copy(intent.side) is not None:
-            return unit
         found = _made(connector, calendar, intent)
-        return unit.with_copy(intent.side, found) if found else unit
+        shadow = unit.copy(intent.side)
+        if found is None or (shadow is not None and shadow.ref == found.ref):
+            return unit
+        generation = _generation(link, unit, intent)
+        return replace(unit.with_copy(intent.side, found), generation=generation)
     shadow = unit.copy(intent.side)
     if shadow is None:
         return unit
@@ -77,6 +79,13 @@ def _made(connector: Connector, calendar: str, intent: Intent) -> Copy | None:
         return None  # made, and deleted since
 
 
+def _generation(link: Link, unit: Unit, intent: Intent) -> int:
+    """Of which making of the unit the key is: the row's, or the one that was to replace it."""
+    following = unit.generation + 1
+    key = identity.create_key(link.uid, unit.id, intent.side.value, following)
+    return following if key == intent.key else unit.generation
+
+
 def explained(shadow: Copy, now: Copy, desired: Event) -> Copy:
     """`now`, with every difference to `shadow` undone that `desired` does not account for."""
     happened = merge.changes(shadow.event, now.event)
@@ -86,4 +95,9 @@ def explained(shadow: Copy, now: Copy, desired: Event) -> Copy:
         for path, change in happened.items()
         if path in wanted and wanted[path].after == change.after
     }
-    return replace(now, event=merge.transfer(shadow.event, now.event, shadow.event, ours))
+    event = merge.transfer(shadow.event, now.event, shadow.event, ours)
+    if event == now.event:
+        return now
+    # Under the versions of what is not known yet, a write would pass every guard.
+    members = tuple(replace(item, version=shadow.version(item.part)) for item in now.members)
+    return replace(now, event=event, members=members)

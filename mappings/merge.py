@@ -9,8 +9,9 @@ dates together (a rule means nothing without the start it was written for), and
 `("occurrence", key, field)` for one occurrence, where field is a detail, `when`, or `exists`.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from itertools import pairwise
 from typing import Any
 
 from mappings import recurrence
@@ -144,14 +145,15 @@ def transfer(before: Event, after: Event, onto: Event, only: Collection[Path] | 
     if SCHEDULE in found:
         result = replace(result, when=after.when, rule=after.rule, rdates=after.rdates)
         result = replace(result, overrides=recurrence.rekey(onto.overrides, onto, result))
-    theirs = {_key_on(result, after, key) for key in after.overrides_by_key}
+    via = (after,) if SCHEDULE in found else (after, before)
+    theirs = {_key_on(result, via, key) for key in after.overrides_by_key}
     overrides = {
         override.key: _inherit(override, onto.details, result.details)
         if override.key not in theirs
         else override
         for override in result.overrides
     }
-    _transfer_occurrences(found, after, result, overrides)
+    _transfer_occurrences(found, via, result, overrides)
     return recurrence.tidy(
         replace(result, overrides=tuple(overrides[key] for key in sorted(overrides)))
     )
@@ -170,33 +172,46 @@ def _inherit(override: Override, old: Details, new: Details) -> Override:
 
 
 def _transfer_occurrences(
-    found: Mapping[Path, Change], after: Event, result: Event, overrides: dict[Key, Override]
+    found: Mapping[Path, Change],
+    via: Sequence[Event],
+    result: Event,
+    overrides: dict[Key, Override],
 ) -> None:
+    after = via[0]
     by_key: dict[Key, dict[str, Any]] = {}
     for path, change in found.items():
         if len(path) == 3:
             by_key.setdefault(Key(path[1]), {})[path[2]] = change.after
     for key, values in by_key.items():
-        here = _key_on(result, after, key)
-        if values.get("exists") is False:
+        here = _key_on(result, via, key)
+        exists = values.pop("exists", None)
+        if exists is False:
             overrides[here] = Override(key=here, cancelled=True)
             continue
+        if exists and key not in after.overrides_by_key:
+            overrides.pop(here, None)  # it follows the rule again, whatever that says here
+            continue
+        if key not in after.overrides_by_key:
+            # It follows the series again, also in what only the other side has changed there.
+            values = {name: getattr(result.details, name, None) for name in values}
         current = shown(replace(result, overrides=tuple(overrides.values())), here)
         base = current or shown(after, key)
         if base is None:
             continue
-        values.pop("exists", None)
-        when = values.pop("when", base.when)
+        when = values.pop("when", base.when) or recurrence.when_of(result, here)
         if here != key and when == recurrence.when_of(after, key):
             when = recurrence.when_of(result, here)
         overrides[here] = Override(key=here, details=replace(base.details, **values), when=when)
 
 
-def _key_on(target: Event, event: Event, key: Key) -> Key:
-    """What an occurrence of `event` is called on `target`, whose series may stand elsewhere."""
-    if event.when == target.when:
-        return key
-    return recurrence.renamed(key, event, replace(target, overrides=()))
+def _key_on(target: Event, via: Sequence[Event], key: Key) -> Key:
+    """What an occurrence is called on `target`, whose series may stand elsewhere. It has its name
+    from the first of `via`; where that stands elsewhere too, the last was like `target` once."""
+    bare = replace(target, overrides=())
+    for old, new in pairwise((*via, bare)):
+        if old.when != new.when:
+            key = recurrence.renamed(key, old, new)
+    return key
 
 
 def clashes(
@@ -206,18 +221,38 @@ def clashes(
 
     The same path with two different new values; an occurrence that one side removed and the other
     edited; a schedule and a single occurrence's time never clash: the occurrence keeps its own.
+    An occurrence is the same one although a side has moved the series meanwhile.
     """
-    mine = {path for path in ours.keys() & theirs.keys() if ours[path].after != theirs[path].after}
-    left, right = set(mine), set(mine)
+    mine, yours = _as_before(ours), _as_before(theirs)
+    both = {path for path in mine.keys() & yours.keys() if mine[path][1] != yours[path][1]}
+    left, right = set(both), set(both)
     for first, second, out_first, out_second in (
-        (ours, theirs, left, right),
-        (theirs, ours, right, left),
+        (mine, yours, left, right),
+        (yours, mine, right, left),
     ):
-        for path, change in first.items():
-            if len(path) == 3 and path[2] == "exists" and change.after is False:
+        for path, (_named, value) in first.items():
+            if len(path) == 3 and path[2] == "exists" and value is False:
                 edits = {other for other in second if len(other) == 3 and other[1] == path[1]}
-                edits = {other for other in edits if second[other].after is not False}
+                edits = {other for other in edits if second[other][1] is not False}
                 if edits:
                     out_first.add(path)
                     out_second.update(edits)
-    return frozenset(left), frozenset(right)
+    return frozenset(mine[path][0] for path in left), frozenset(yours[path][0] for path in right)
+
+
+def _as_before(changes: Mapping[Path, Change]) -> dict[Path, tuple[Path, Any]]:
+    """Each path by the name that its occurrence had before the changes: with the name that it
+    has now, and the new value."""
+    moved = changes.get(SCHEDULE)
+    if moved is None:
+        return {path: (path, change.after) for path, change in changes.items()}
+    old, new = (
+        Event(details=Details(), when=item.when, rule=item.rule, rdates=item.rdates)
+        for item in (moved.before, moved.after)
+    )
+    return {
+        (path[0], recurrence.renamed(Key(path[1]), new, old), path[2])
+        if len(path) == 3
+        else path: (path, change.after)
+        for path, change in changes.items()
+    }

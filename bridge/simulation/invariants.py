@@ -47,12 +47,16 @@ class _Judge:
             for side, calendar in calendars.items()
         }
         self._named: dict[Side, dict[int, list[Event]]] = {}
+        self._nameless: dict[Side, list[Event]] = {}
         for side in Side:
             named: dict[int, list[Event]] = defaultdict(list)
             for event in self._events[side].values():
                 if (name := name_of(event)) is not None:
                     named[name].append(event)
             self._named[side] = named
+            self._nameless[side] = [
+                event for event in self._events[side].values() if name_of(event) is None
+            ]
 
     def all(self) -> Iterator[str]:
         """Every complaint."""
@@ -155,29 +159,25 @@ class _Judge:
             yield f"{item.word}, written on {item.side.value} into U{item.unit}, is {where}"
 
     def _shows(self, item: Written, side: Side) -> bool:
-        return any(item.word in words(event) for event in self._named[side].get(item.unit, ()))
+        events = self._named[side].get(item.unit) or self._nameless[side]
+        return any(item.word in words(event) for event in events)
 
     def _overruled(self, item: Written) -> bool:
+        """Whether the journal tells that it lost against another value, against a deletion where
+        those win, or was put back because only the organiser may write it."""
         deletes = self._policy.edit_versus_delete is EditVersusDelete.DELETE_WINS
         for entry in self._journal:
             if entry.lost and any(item.in_journal in text for text in _texts(entry.lost)):
                 return True
-            if deletes and entry.op == "delete" and entry.before is not None:
+            undone = (deletes and entry.op == "delete") or "put back" in entry.cause
+            if undone and entry.before is not None:
                 if item.word in words(jsonform.event_from_json(entry.before)):
                     return True
         return False
 
     def _excused(self) -> set[int]:
         """Units that are not kept the same, for a reason that the bridge can name."""
-        excused = set(self._ledger.marked)
-        for unit in self._living():
-            if unit.state is UnitState.PARKED:
-                for side in Side:
-                    event = self._events[side].get(unit.ref(side) or "")
-                    copy = unit.copy(side)
-                    for known in (event, copy.event if copy else None):
-                        if known is not None and (name := name_of(known)) is not None:
-                            excused.add(name)
+        excused = self._ledger.marked | self._parked()
         for side in Side:
             if not self._rules.writes(side.other):
                 excused |= {n for n, born in self._ledger.born.items() if born is side}
@@ -188,6 +188,20 @@ class _Judge:
                     excused.add(name)
         return excused
 
+    def _parked(self) -> set[int]:
+        """Units that wait for a person."""
+        parked = set()
+        for unit in self._living():
+            if unit.state is not UnitState.PARKED:
+                continue
+            for side in Side:
+                copy = unit.copy(side)
+                event = self._events[side].get(unit.ref(side) or "")
+                for known in (event, copy.event if copy else None):
+                    if known is not None and (name := name_of(known)) is not None:
+                        parked.add(name)
+        return parked
+
     def _inside(self, event: Event, side: Side) -> bool:
         """Whether the link wants it on the other side at all."""
         target = side.other
@@ -197,29 +211,32 @@ class _Judge:
     def _nothing_deleted(self) -> Iterator[str]:
         """Whatever nobody deleted is there; what somebody deleted is nowhere or everywhere."""
         excused = self._excused()
-        for name, born in self._ledger.born.items():
-            if self._policy.content is Content.BUSY:
-                standing = {born} if self._named[born].get(name) else set()
-                if not standing and name not in self._ledger.deleted and name not in excused:
-                    yield f"U{name}, made on {born.value}, is gone though nobody deleted it"
-                continue
+        gone = [
+            (name, born)
+            for name, born in self._ledger.born.items()
+            if name not in self._ledger.deleted and not self._named[born].get(name)
+        ]
+        if len(gone) > self._ledger.nameless:
+            for name, born in gone:
+                yield f"U{name}, made on {born.value}, is gone though nobody deleted it"
+        if self._policy.content is Content.BUSY or self._ledger.nameless:
+            return
+        for name in self._ledger.born:
             standing = {side for side in Side if self._named[side].get(name)}
             if name in self._ledger.deleted:
                 if len(standing) == 1 and name not in excused:
                     yield f"U{name} was deleted, and still stands on {standing}"
-            elif name in excused:
-                if born not in standing:
-                    yield f"U{name}, made on {born.value}, is gone though nobody deleted it"
-            elif len(standing) < 2:
+            elif name not in excused and len(standing) < 2:
                 yield f"U{name} is not on both sides, though nobody deleted it"
 
     def _masks(self) -> Iterator[str]:
         """What is masked stays on its side."""
-        hidden = MASKED[self._policy.content]
+        hidden, parked = MASKED[self._policy.content], self._parked()
         for item in self._ledger.written.values():
             # What travelled while it was allowed to is on both sides; a copy loses it again.
             native = self._ledger.born.get(item.unit) is item.side
-            if item.kind not in hidden or not (native or item.masked):
+            hides = item.kind in hidden and item.unit not in parked
+            if not hides or not (native or item.masked):
                 continue
             for event in self._events[item.side.other].values():
                 if item.word in words(event):

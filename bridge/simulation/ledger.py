@@ -44,7 +44,8 @@ class Written:
 
 @dataclass(slots=True)
 class Ledger:
-    """The values of one history, the units that people made, and those that they deleted."""
+    """The values of one history, the units that people made, and those that they deleted;
+    `nameless` counts deletions of units whose name was masked."""
 
     written: dict[str, Written] = field(default_factory=dict)
     replaced: set[str] = field(default_factory=set)
@@ -52,6 +53,7 @@ class Ledger:
     marked: set[int] = field(default_factory=set)
     deleted: dict[int, list[Side]] = field(default_factory=dict)
     content: Content = Content.FULL
+    nameless: int = 0
 
     def note(
         self,
@@ -65,10 +67,12 @@ class Ledger:
     ) -> None:
         """Somebody changed what `side` shows of a unit from `before` to `after`; `moved`: to a
         time that no other event of the history has."""
-        seen = words(before) & self.written.keys() if before else set[str]()
+        seen = words(before) if before else set[str]()
         now = words(after) if after else set[str]()
-        self.replaced |= seen - now
-        if after is None and unit is not None:
+        self.replaced |= (seen & self.written.keys()) - now
+        if after is None and unit is None:
+            self.nameless += 1
+        elif after is None and unit is not None:
             self.deleted.setdefault(unit, []).append(side)
         for word in sorted(now - seen - self.written.keys()):
             if moved or not word.startswith("@"):

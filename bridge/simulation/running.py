@@ -1,6 +1,7 @@
 """Runs one history to its end and says what is wrong there."""
 
 import hashlib
+import traceback
 from dataclasses import dataclass, field
 
 from bridge.records import Side
@@ -40,6 +41,11 @@ def run(history: History) -> Verdict:
     office = Office({Side.A: a, Side.B: b}, history.policy)
     try:
         return _Run(office, history).run()
+    except Exception as error:  # noqa: BLE001 a fault of the program is what we look for
+        office.trace += traceback.format_exception(error)
+        text = " ".join(str(error).split())[:200]
+        complaint = f"the program failed: {type(error).__name__}: {text}"
+        return Verdict(complaints=(complaint,), trace=tuple(office.trace), places=office.steps)
     finally:
         office.close()
 
