@@ -85,11 +85,13 @@ def _cut_days(
 
 
 def _plain(when: When) -> bool:
-    """True if a series may begin with it: what it shows is what the wall clock says."""
-    if when.all_day:
+    """True if a series may begin with it: its wall clocks are those of all others."""
+    if not isinstance(when.start, datetime):
         return True
-    wall, fold = zones.wall(zones.start_instant(when), when.zone or "UTC")
-    return wall == when.start and not fold and not is_cut(when)
+    zone = when.zone or "UTC"
+    start, fold = zones.wall(zones.start_instant(when), zone)
+    end, _ = zones.wall(zones.end_instant(when), zone)
+    return (start, end, fold) == (when.start, start + when.duration, 0) and not is_cut(when)
 
 
 def begun(piece: Piece, clock: time, first: When) -> tuple[Piece | None, tuple[date, ...]] | None:
