@@ -194,12 +194,13 @@ def _one(
     progress: Callable[[str, int], None],
     agreed: Collection[str] | None,
 ) -> Outcome:
-    link = item.link
-    if link.state in (LinkState.PAUSED, LinkState.HELD):
-        outcome = Outcome(link.name)
-        outcome.held = f"{link.state.value}: {link.reason}" if link.reason else link.state.value
-        return outcome
-    with runtime.store.lock("link", link.uid):
+    with runtime.store.lock("link", item.link.uid):
+        link = runtime.store.link_by_id(item.link.id) or item.link
+        item = replace(item, link=link)
+        if link.state in (LinkState.PAUSED, LinkState.HELD, LinkState.ENDED):
+            outcome = Outcome(link.name)
+            outcome.held = f"{link.state.value}: {link.reason}" if link.reason else link.state.value
+            return outcome
         full = kind is RunKind.BACKFILL
 
         def permit(action: Action) -> bool:

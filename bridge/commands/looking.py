@@ -6,7 +6,7 @@ import click
 
 from bridge.commands.copying import link_option, user_option
 from bridge.commands.session import Session, command
-from bridge.records import LinkState, UnitState
+from bridge.records import Link, LinkState, UnitState
 from bridge.runtime import Runtime
 from bridge.verify import Comparison
 from bridge.verify import verify as compare
@@ -43,6 +43,8 @@ def _print_comparisons(results: list[Comparison]) -> None:
         for item in result.differences[:20]:
             told = ", ".join(f"{name}={value!r}" for name, value in item.items() if name != "unit")
             click.echo(f"  {told} (unit {item['unit']})")
+        if result.known:
+            click.echo(f"  {len(result.known)} more on purpose: {result.known[0]['why']}")
 
 
 @command("status", help="Show every link and how it fares.")
@@ -57,7 +59,9 @@ def status(session: Session) -> int:
 def _row(runtime: Runtime, name: str) -> dict[str, Any]:
     link = runtime.store.link(name)
     if link is None:
-        return {"link": name, "state": "new", "reason": "never ran", "units": 0, "parked": 0}
+        told = {"units": 0, "parked": 0, "dropped": 0, "restored": 0}
+        then = "`calbridge plan` shows what it would do"
+        return {"link": name, "state": "new", "reason": "never ran", **told, "advice": then}
     counts = runtime.store.count_units(link.id)
     runs = runtime.store.runs(link.id, limit=1)
     parked = [
@@ -70,23 +74,40 @@ def _row(runtime: Runtime, name: str) -> dict[str, Any]:
         "reason": link.reason if link.state is not LinkState.ACTIVE else "",
         "units": counts.get(UnitState.LIVE, 0),
         "parked": len(parked),
+        "dropped": counts.get(UnitState.DROPPED, 0),
+        "restored": len(runtime.store.restored_units(link.id)),
+        "advice": _advice(link, parked=len(parked)),
         "parked_units": parked,
         "last_run": runs[0].started.isoformat(timespec="seconds") if runs else None,
         "last_outcome": runs[0].outcome if runs else None,
     }
 
 
+def _advice(link: Link, *, parked: int) -> str:
+    """What a person has to do, empty if nothing."""
+    match link.state:
+        case LinkState.HELD:
+            return f"`calbridge approve {link.name}` shows what for and goes on; or pause it"
+        case LinkState.PAUSED | LinkState.ENDED:
+            return f"`calbridge resume {link.name}` lets it run again"
+        case LinkState.WAITING | LinkState.SUSPENDED:
+            return "`calbridge check --online` says what is missing; it goes on by itself then"
+        case _:
+            return "`calbridge parked list` shows what waits for a person" if parked else ""
+
+
 def _print_status(rows: list[dict[str, Any]]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table("link", "state", "units", "parked", "last run", "outcome")
+    table = Table("link", "state", "units", "parked", "dropped", "last run", "outcome")
     for row in rows:
         table.add_row(
             row["link"],
             row["state"],
             str(row["units"]),
             str(row["parked"]),
+            str(row["dropped"]),
             row.get("last_run") or "never",
             row.get("last_outcome") or "",
         )
@@ -94,5 +115,7 @@ def _print_status(rows: list[dict[str, Any]]) -> None:
     for row in rows:
         if row["reason"]:
             click.echo(f"{row['link']} is {row['state']}: {row['reason']}")
+        if row["advice"]:
+            click.echo(f"{row['link']}: {row['advice']}")
         for unit in row.get("parked_units", [])[:20]:
             click.echo(f"{row['link']}: parked {unit['unit']}: {unit['code']}: {unit['error']}")

@@ -5,7 +5,7 @@ and errors turned into advice.
 import json
 import logging
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,6 +16,7 @@ import click
 
 from bridge import config as config_file
 from bridge.config import Config
+from bridge.errors import UsageError
 from bridge.runtime import Runtime
 from bridge.store import StoreError
 from bridge.vault import VaultError
@@ -76,14 +77,38 @@ def command(name: str, *, help: str) -> Callable[[Callable[..., Any]], click.Com
             return int(result or 0)
 
         own: list[click.Parameter] = list(reversed(getattr(function, "__click_params__", [])))
-        shared_options: list[click.Parameter] = [
-            click.Option(["--config", "config"], metavar="PATH", help="The config file."),
-            click.Option(["--json", "as_json"], is_flag=True, help="Print JSON instead of text."),
-            click.Option(["-v", "--verbose"], is_flag=True, help="Log to standard error."),
-        ]
-        return click.Command(name, callback=wrapper, params=own + shared_options, help=help)
+        return click.Command(name, callback=wrapper, params=own + _shared_options(), help=help)
 
     return decorate
+
+
+def group(name: str, *, help: str, commands: Sequence[click.Command]) -> click.Group:
+    """Several commands under one name, which takes the shared options too."""
+
+    def remember(*, config: str | None, as_json: bool, verbose: bool) -> None:
+        context = click.get_current_context()
+        given = {"config": config, "json": as_json, "verbose": verbose}
+        told = {option: value for option, value in given.items() if value}
+        context.obj = {**(context.obj or {}), **told}
+
+    return click.Group(
+        name, commands=commands, callback=remember, params=_shared_options(), help=help
+    )
+
+
+def _shared_options() -> list[click.Parameter]:
+    return [
+        click.Option(["--config", "config"], metavar="PATH", help="The config file."),
+        click.Option(["--json", "as_json"], is_flag=True, help="Print JSON instead of text."),
+        click.Option(["-v", "--verbose"], is_flag=True, help="Log to standard error."),
+    ]
+
+
+def confirmed(question: str) -> None:
+    """Ask on a terminal; raises `click.Abort` if the answer is no, `UsageError` elsewhere."""
+    if not sys.stdin.isatty():
+        raise UsageError("this is no terminal to ask on; look with --dry-run, then say --yes")
+    click.confirm(question, abort=True, err=True)
 
 
 def _log_to_stderr(*, verbose: bool) -> None:

@@ -17,6 +17,7 @@ import yaml
 
 from bridge import config as config_file
 from bridge.commands.consent import Pkce, code_of
+from bridge.commands.playing import play
 from bridge.commands.session import Session, command
 from bridge.records import RunKind
 from bridge.runtime import Runtime
@@ -88,6 +89,7 @@ class Story:
     backfilled: dict[str, int]
     again: int
     edits: list[dict[str, Any]]
+    scenes: list[dict[str, Any]]
     comparisons: list[Comparison]
     mails: int
     events: int
@@ -101,13 +103,15 @@ class Story:
     def good(self) -> bool:
         """Whether everything arrived, once, right, and silently."""
         arrived = all(edit["seconds"] is not None for edit in self.edits)
-        return not self.differences and not self.mails and not self.again and arrived
+        played = all(scene["good"] for scene in self.scenes)
+        return not self.differences and not self.mails and not self.again and arrived and played
 
     def to_json(self) -> dict[str, Any]:
         """For `demo --json`."""
         return {
             "differences": self.differences,
             "edits": self.edits,
+            "scenes": self.scenes,
             "backfilled": self.backfilled,
             "events": self.events,
             "second_pass_writes": self.again,
@@ -155,16 +159,19 @@ def _tell(runtime: Runtime, trial: Trial, say: Any) -> Story:
     backfilled = {}
     for item in runtime.ready(runtime.select()):
         started = time.monotonic()
-        outcome = runtime.link_pass(item, full=True).run(RunKind.BACKFILL)
-        backfilled[item.link.name] = outcome.counts.created
-        say(f"  {item.link.name:20} {outcome.counts.created:4} created, "
-            f"{outcome.counts.parked} parked in {time.monotonic() - started:.1f} s")  # fmt: skip
+        counts = runtime.link_pass(item, full=True).run(RunKind.BACKFILL).counts
+        backfilled[item.link.name] = counts.created
+        linked = counts.adopted
+        say(f"  {item.link.name:20} {counts.created:4} created, {linked:2} found on both sides, "
+            f"{counts.parked} parked in {time.monotonic() - started:.1f} s")  # fmt: skip
+    for item in runtime.ready(runtime.select()):  # what came by way of another link
+        runtime.link_pass(item).run(RunKind.SYNC)
     again = sum(
         runtime.link_pass(item, full=True).run(RunKind.BACKFILL).counts.writes
         for item in runtime.ready(runtime.select())
     )
     say(f"  a second backfill: {again} writes")
-    say(f"\nLive edits ({trial.note}):")
+    say(f"\nLive edits on all sides at once ({trial.note}):")
     service = Service(runtime)
     service.start()
     try:
@@ -175,6 +182,8 @@ def _tell(runtime: Runtime, trial: Trial, say: Any) -> Story:
         service.wait_idle(PATIENCE)
     finally:
         service.stop()
+    say("\nBetween two passes:")
+    played = [play(runtime, scene, say) for scene in trial.scenes]
     comparisons = [
         verify(
             item.link,
@@ -186,7 +195,7 @@ def _tell(runtime: Runtime, trial: Trial, say: Any) -> Story:
         for item in runtime.ready(runtime.select())
     ]
     events = sum(comparison.units for comparison in comparisons)
-    return Story(backfilled, again, edits, comparisons, trial.mails(), events)
+    return Story(backfilled, again, edits, played, comparisons, trial.mails(), events)
 
 
 def _until(true: Callable[[], bool]) -> bool:
@@ -202,18 +211,19 @@ def _watch(edits: Sequence[Edit], say: Any) -> list[dict[str, Any]]:
     told: list[dict[str, Any]] = []
     lock = threading.Lock()
 
-    def follow(who: str) -> None:
-        for edit in (item for item in edits if item.who == who):
+    def follow(who: tuple[str, str]) -> None:
+        for edit in (item for item in edits if (item.who, item.by) == who):
             for target, seconds in _arrivals(edit).items():
                 with lock:
                     told.append(
-                        {"what": edit.what, "who": who, "by": edit.by, "target": target,
+                        {"what": edit.what, "who": edit.who, "by": edit.by, "target": target,
                          "seconds": seconds}
                     )  # fmt: skip
                     took = "NEVER ARRIVED" if seconds is None else f"after {seconds:.2f} s"
-                    say(f"  {who:6} {edit.what:22} by {edit.by:15} at {target:8} {took}")
+                    say(f"  {edit.who:6} {edit.what:22} by {edit.by:15} at {target:8} {took}")
 
-    threads = [threading.Thread(target=follow, args=(who,)) for who in {edit.who for edit in edits}]
+    desks = dict.fromkeys((edit.who, edit.by) for edit in edits)
+    threads = [threading.Thread(target=follow, args=(desk,)) for desk in desks]
     for thread in threads:
         thread.start()
     for thread in threads:
