@@ -153,7 +153,7 @@ def transfer(before: Event, after: Event, onto: Event, only: Collection[Path] | 
         else override
         for override in result.overrides
     }
-    _transfer_occurrences(found, via, result, overrides)
+    _transfer_occurrences(found, before, via, result, overrides)
     return recurrence.tidy(
         replace(result, overrides=tuple(overrides[key] for key in sorted(overrides)))
     )
@@ -173,11 +173,13 @@ def _inherit(override: Override, old: Details, new: Details) -> Override:
 
 def _transfer_occurrences(
     found: Mapping[Path, Change],
+    before: Event,
     via: Sequence[Event],
     result: Event,
     overrides: dict[Key, Override],
 ) -> None:
     after = via[0]
+    before = aligned(before, after)
     by_key: dict[Key, dict[str, Any]] = {}
     for path, change in found.items():
         if len(path) == 3:
@@ -188,20 +190,35 @@ def _transfer_occurrences(
         if exists is False:
             overrides[here] = Override(key=here, cancelled=True)
             continue
-        if exists and key not in after.overrides_by_key:
-            overrides.pop(here, None)  # it follows the rule again, whatever that says here
+        inherits = key not in after.overrides_by_key
+        if exists and inherits:
+            overrides.pop(here, None)
             continue
-        if key not in after.overrides_by_key:
-            # It follows the series again, also in what only the other side has changed there.
-            values = {name: getattr(result.details, name, None) for name in values}
         current = shown(replace(result, overrides=tuple(overrides.values())), here)
         base = current or shown(after, key)
         if base is None:
             continue
-        when = values.pop("when", base.when) or recurrence.when_of(result, here)
+        new = _following(values, shown(before, key), base, result, here) if inherits else values
+        when = new.pop("when", base.when)
         if here != key and when == recurrence.when_of(after, key):
             when = recurrence.when_of(result, here)
-        overrides[here] = Override(key=here, details=replace(base.details, **values), when=when)
+        overrides[here] = Override(key=here, details=replace(base.details, **new), when=when)
+
+
+def _following(
+    changed: Mapping[str, Any], was: Shown | None, now: Shown, series: Event, key: Key
+) -> dict[str, Any]:
+    """The values of an occurrence that was given back to its series: those of the series, but
+    for what was changed elsewhere meanwhile."""
+    values: dict[str, Any] = {
+        name: getattr(series.details, name)
+        for name in DETAIL_FIELDS
+        if name in changed
+        or (was and getattr(now.details, name) == getattr(was.details, name))
+    }  # fmt: skip
+    if "when" in changed or (was and now.when == was.when):
+        values["when"] = recurrence.when_of(series, key)
+    return values
 
 
 def _key_on(target: Event, via: Sequence[Event], key: Key) -> Key:
