@@ -1,15 +1,15 @@
 """The complaint: "I moved the meeting an hour ago, and the other calendar still does not know"."""
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from connectors.sandbox.worlds.calendar_past import timed
-from connectors.sandbox.worlds.live_edits import Office, live_edits
+from connectors.sandbox.worlds.hands import AtFeishu, AtGoogle
+from connectors.sandbox.worlds.live_edits import Desk, live_edits
 from connectors.sandbox.worlds.office import monday_of
-from connectors.sandbox.worlds.witnesses import GoogleWitness
 
 ALICE = "alice@office.example"
 HOUR = {"listen": "127.0.0.1:0", "poll": "1h"}
@@ -18,9 +18,11 @@ SECOND = {"listen": "127.0.0.1:0", "poll": "1s"}
 
 def story(desk: Any) -> list[Any]:
     """Create, move, rename, cancel an occurrence, change a rule, delete."""
-    alice = desk.alice.user
-    office = Office("alice", "", desk.feishu, alice, [GoogleWitness(desk.google, ALICE)])
-    return list(live_edits([office], monday_of(desk.feishu.clock)))
+    clock = desk.feishu.clock
+    now = datetime.fromtimestamp(clock.time(), UTC)
+    here = AtFeishu("Feishu", desk.feishu, desk.alice.user, now)
+    there = AtGoogle("Google", desk.google, ALICE, now)
+    return list(live_edits([Desk("alice", "", here, [there])], monday_of(clock)))
 
 
 def happen(desk: Any, arrived: Callable[[Any], Any]) -> None:

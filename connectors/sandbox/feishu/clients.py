@@ -1,5 +1,6 @@
 """A person in front of the Feishu client: the same code path as the API, without the wire."""
 
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from connectors.sandbox.feishu.attendees import add_attendees
@@ -12,7 +13,7 @@ from connectors.sandbox.feishu.events import (
     patch_event,
     reply,
 )
-from connectors.sandbox.feishu.listing import list_events
+from connectors.sandbox.feishu.listing import instance_view, list_events
 from connectors.sandbox.feishu.state import ALL_SCOPES, User
 
 if TYPE_CHECKING:
@@ -74,6 +75,15 @@ class Person:
             if not page["has_more"]:
                 return found
             query["page_token"] = page["page_token"]
+
+    def instances(self, calendar: str, since: datetime, until: datetime) -> list[Json]:
+        """What takes place within at most 40 days, series expanded."""
+        query = {"start_time": since, "end_time": until}
+        seconds = {name: str(int(at.timestamp())) for name, at in query.items()}
+        found: list[Json] = self._call(instance_view, {"calendar_id": calendar}, {}, seconds)[
+            "items"
+        ]
+        return found
 
     def _on(self, handler: Handler, calendar: str, event: str, body: Json) -> Json:
         return self._call(handler, {"calendar_id": calendar, "event_id": event}, body, {})

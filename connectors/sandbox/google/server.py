@@ -3,17 +3,19 @@
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import fields as dataclass_fields
+from datetime import datetime
 from typing import Any, Literal
 
 from connectors.sandbox.clock import Clock
 from connectors.sandbox.google import routes
 from connectors.sandbox.google.call import Service
 from connectors.sandbox.google.errors import ApiError
+from connectors.sandbox.google.instances import instances, overlaps
 from connectors.sandbox.google.limits import Limits
 from connectors.sandbox.google.oauth import CALENDAR, OAuth
 from connectors.sandbox.google.person import Person
 from connectors.sandbox.google.rendering import Rendering
-from connectors.sandbox.google.state import ROLES, Caller, World
+from connectors.sandbox.google.state import ROLES, Caller, Row, World
 from connectors.sandbox.google.switches import GoogleSwitches
 from connectors.sandbox.google.watch import Channels
 from connectors.sandbox.http import Request, Response, Sandbox
@@ -186,6 +188,21 @@ class GoogleSandbox(Sandbox):
                 for row in found.rows.values()
                 if deleted or not found.is_deleted(row)
             ]
+
+    def instances(self, calendar: str, since: datetime, until: datetime) -> list[dict[str, Any]]:
+        """What takes place between two aware instants, series expanded, as its owner sees it."""
+        with self.lock:
+            found = self.world.calendars[calendar]
+            rendering = Rendering(self.world, Caller(email=found.owner), found)
+            rows: list[Row] = []
+            for row in list(found.rows.values()):
+                if found.is_deleted(row) or row.cancelled or row.master is not None:
+                    continue
+                if row.recurrence:
+                    rows += instances(self.world, found, row, since, until)
+                elif overlaps(row, found.zone, since, until):
+                    rows.append(row)
+            return [rendering.event(row) for row in rows if not row.cancelled]
 
     def expire(self, *, calendar: str | None = None, user: str | None = None) -> int:
         """Void sync tokens of a calendar and of a user's calendar list, and the user's access

@@ -1,5 +1,6 @@
 """An office in two clouds: three people at Feishu, one at Lark, all of them at Google too, and
-two of them at Exchange.
+two of them at Exchange. Some of their meetings stand in several calendars already, and some in
+only one.
 
 Alice and Bob gave consent at Feishu, whose pushes come by long connection; Carol's calendar is
 read with the app's own identity and found by polling; Dana works at Lark, whose pushes come by
@@ -7,8 +8,9 @@ webhook, and gave consent at Google as well.
 """
 
 import random
-from collections.abc import Callable, Sequence
-from datetime import UTC, date, datetime, time, timedelta
+import socket
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, date, datetime, timedelta
 from itertools import islice
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -20,15 +22,20 @@ from connectors.sandbox.exchange import ExchangeSandbox
 from connectors.sandbox.feishu import FeishuSandbox
 from connectors.sandbox.google import GoogleSandbox
 from connectors.sandbox.worlds.calendar_past import Json, Seed, seeds, timed
-from connectors.sandbox.worlds.live_edits import SERIES, Office, live_edits
+from connectors.sandbox.worlds.hands import AtExchange, AtFeishu, AtGoogle, Hands
+from connectors.sandbox.worlds.live_edits import SERIES, Desk, live_edits, weekly_start
+from connectors.sandbox.worlds.scenes import prepare, scenes
 from connectors.sandbox.worlds.trial import Consent, Trial
-from connectors.sandbox.worlds.witnesses import ExchangeWitness, GoogleWitness
 
 ENCRYPT_KEY = "sandbox-encrypt-key"
 VERIFICATION_TOKEN = "sandbox-verification-token"
 SERVICE = "bridge@office.example"
 PASSWORD = "sandbox-password"
 ADDRESS = "{name}@office.example"
+ZONE = "Asia/Shanghai"
+PIANO, CLINIC = "Piano 🎹", "Clinic hours 🩺"
+TWINS = ("Board meeting", "Tax adviser", "Fire drill 🔥")
+"""Entered by hand in several calendars."""
 
 
 def office(seed: int = 0) -> Trial:
@@ -63,25 +70,55 @@ def office(seed: int = 0) -> Trial:
         plant(sandbox, user.primary, Seed(weekly(monday)))
     feishu.share(feishu.world.calendars[people["carol"].primary], feishu.app.bot, "reader")
     config = _config(feishu, lark, google, exchange, people["carol"].primary)
-    noon = datetime.combine(monday, time(12), UTC)
-    alices = (
-        GoogleWitness(google, mail("alice")),
-        ExchangeWitness(exchange, mail("alice"), noon),
+    now = datetime.fromtimestamp(clock.time(), UTC)
+    hands: dict[str, dict[str, Hands]] = {
+        name: {
+            "Feishu": AtFeishu("Feishu", feishu, people[name], now),
+            "Google": AtGoogle("Google", google, mail(name), now),
+            "Exchange": AtExchange("Exchange", exchange, mail(name), now, ZONE),
+        }
+        for name in ("alice", "bob")
+    }
+    danas = AtFeishu("Lark", lark, dana, now), AtGoogle("Google", google, mail("dana"), now)
+    for name, series in (("Google", PIANO), ("Exchange", CLINIC)):
+        _occupy(hands["bob"], name, series, monday)
+    prepare(danas[0], now)
+    desks = (
+        _desk("alice", "long connection", hands["alice"], "Feishu", SERIES),
+        Desk("dana", "webhook", danas[0], [danas[1]]),
+        _desk("bob", "watch channel", hands["bob"], "Google", PIANO),
+        _desk("bob", "stream", hands["bob"], "Exchange", CLINIC),
     )
-    offices = (
-        Office("alice", "long connection", feishu, people["alice"], alices),
-        Office("dana", "webhook", lark, dana, (GoogleWitness(google, mail("dana")),)),
-    )
+    google.switches.allow_http_push = True
     return Trial(
         sandboxes={"feishu": feishu, "lark": lark, "google": google, "exchange": exchange},
         config=config,
         consents=_consents(feishu, people, lark, dana, google),
-        edits=lambda: live_edits(offices, monday),
+        edits=lambda: live_edits(desks, monday),
+        scenes=scenes("dana/google-oauth", *danas),
         webhook=_webhook(lark),
         listening=lambda: feishu.longconn.count() > 0,
-        title="An office at Feishu and Lark, and its empty calendars at Google and Exchange",
+        title="An office at Feishu and Lark, and its calendars at Google and Exchange",
         note="pushes are bundled for 3 s at Feishu",
     ).start()
+
+
+def _desk(who: str, by: str, hands: Mapping[str, Hands], name: str, series: str) -> Desk:
+    others = [there for other, there in hands.items() if other != name]
+    return Desk(who, by, hands[name], others, series)
+
+
+def _occupy(hands: Mapping[str, Hands], name: str, series: str, monday: date) -> None:
+    """What stands in a calendar before the bridge comes: a series and an event of its own, and
+    some that were entered at Feishu too."""
+    here = hands[name]
+    here.put(series, weekly_start(monday, 0), 30, weekly=True)
+    here.put(f"Only at {name}", weekly_start(monday, 1) + timedelta(hours=3), 45)
+    for number, title in enumerate(TWINS):
+        start = weekly_start(monday, 1) + timedelta(days=number, hours=5)
+        here.put(title, start, 60)
+        if title not in hands["Feishu"].titles():
+            hands["Feishu"].put(title, start, 60)
 
 
 def mail(name: str) -> str:
@@ -146,7 +183,7 @@ def _config(
     exchange: ExchangeSandbox,
     carol: str,
 ) -> dict[str, Any]:
-    client = google.oauth_client()["installed"]
+    client, port = google.oauth_client()["installed"], _free_port()
     api = {"api_root": f"{google.url}/", "token_uri": f"{google.url}/token",
            "auth_uri": f"{google.url}/o/oauth2/auth"}  # fmt: skip
     return {
@@ -158,10 +195,12 @@ def _config(
                 {"mode": "webhook", "encrypt_key": ENCRYPT_KEY,
                  "verification_token": VERIFICATION_TOKEN},
             ),
-            "google": {"type": "google", "service_account": google.service_account(), **api},
+            "google": {"type": "google", "service_account": google.service_account(),
+                       "push_url": f"http://127.0.0.1:{port}/hooks/google", **api},
             "google-oauth": {
                 "type": "google", "client_id": client["client_id"],
-                "client_secret": client["client_secret"], **api,
+                "client_secret": client["client_secret"],
+                "push_url": f"http://127.0.0.1:{port}/hooks/google-oauth", **api,
             },
             "exchange": {
                 "type": "exchange", "endpoint": exchange.ews_url, "auth": "ntlm",
@@ -169,18 +208,25 @@ def _config(
                 "zone": "Asia/Shanghai",
             },
         },
-        "defaults": {"direction": "to-target"},
-        "service": {"listen": "127.0.0.1:0", "poll": "15s"},
+        "defaults": {"direction": "two-way"},
+        "service": {"listen": f"127.0.0.1:{port}", "poll": "15s"},
         "users": {
             "alice": _user("feishu", "alice", "google", "exchange"),
             "bob": _user("feishu", "bob", "google", "exchange"),
             "carol": {
                 "feishu-bot": {"account": mail("carol"), "calendar": carol},
-                "links": [{"to": "google", "account": mail("carol"), "content": "title"}],
+                "links": [{"to": "google", "account": mail("carol"), "content": "title",
+                           "direction": "to-target"}],
             },
             "dana": _user("lark", "dana", "google-oauth"),
         },
     }  # fmt: skip
+
+
+def _free_port() -> int:
+    """For the bridge, whose address Google has to know beforehand."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        return int(taken.getsockname()[1])
 
 
 def app_section(sandbox: FeishuSandbox, delivery: dict[str, str]) -> dict[str, Any]:

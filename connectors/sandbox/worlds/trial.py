@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from connectors.sandbox.http import Sandbox
+from connectors.sandbox.worlds.scenes import Scene
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,8 @@ class Edit:
 
 @dataclass(slots=True)
 class Trial:
-    """Running sandboxes with a complete config for them.
+    """Running sandboxes with a complete config for them. People make the `edits` while the
+    service runs, the `scenes` between two passes.
 
     `config` is the content of a config file without `database` and `secret_key`. `webhook` is
     told where the bridge listens, once that is known; `listening` says whether every connection
@@ -46,6 +48,7 @@ class Trial:
     config: dict[str, Any]
     consents: Sequence[Consent] = ()
     edits: Callable[[], Sequence[Edit]] = lambda: ()
+    scenes: Sequence[Scene] = ()
     webhook: Callable[[str], None] = lambda _address: None
     listening: Callable[[], bool] = lambda: True
     title: str = ""
