@@ -233,6 +233,7 @@ def test_copies_that_a_mass_deletion_took_come_back_and_stay(office: Office) -> 
     else:
         assert office.a.refs() == []
         assert len(office.verify().known) == 25
+    office.policy = replace(office.policy, delete_guard=DeleteGuard(count=2, share=0))
     office.quiet()
     assert office.verify().differences == []
     assert len(office.b.refs()) == 21
