@@ -197,9 +197,9 @@ def continued_every(marks: Sequence[Mark]) -> timedelta | None:
 
 def unpinned(item: Held, present: Collection[Key]) -> tuple[Override, ...]:
     """The occurrences that the plan gives an end of their own and that have none: they are
-    neither removed nor among those `present` as changed ones."""
+    neither removed nor among those `present` as changed ones. Their details are the series'."""
     held = {each.key for each in item.shown.event.overrides}.union(present)
-    return tuple(each for each in _pins(item) if each.key not in held)
+    return tuple(replace(each, details=None) for each in _pins(item) if each.key not in held)
 
 
 def as_meant(override: Override, series: Held) -> Override:
