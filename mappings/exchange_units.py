@@ -244,23 +244,38 @@ def _draft(
     )
 
 
-def standing(event: Event, mark: Mark, *, mailbox: str, now: datetime) -> Draft | None:
-    """What a single event that stands for an occurrence is to be, although the window of the
-    plan has moved past it; None if it is none of that kind, or no longer takes place."""
-    origin = mark.origin
-    if origin is None or origin.occurrence is None:
+def standing(event: Event, item: Held, *, mailbox: str) -> Draft | None:
+    """What an item that lies before the window of the plan is to be: a single event that stands
+    for an occurrence, or one of the series of a rule that is written piece by piece. None if it
+    is none of that kind, or no longer takes place."""
+    mark, origin = item.mark, item.mark.origin if item.mark else None
+    if mark is None or origin is None:
         return None
     key = origin.occurrence
+    if key is None:
+        planned = plan(event, EWS, _since(item.event.when, mailbox))
+        part = next((part for part in planned.parts if part.key == origin.part), None)
+        if part is None or planned.rolling is None:
+            return None
+        made = _draft(event, part, mailbox, mark.at, mark.generation, origin.uid)
+        wrote = digests(event.details) if mark.wrote else ""
+        return replace(made, mark=replace(made.mark, items=mark.items, wrote=wrote))
     override = event.overrides_by_key.get(key)
     if not is_member(event, key) if override is None else override.cancelled:
         return None
-    item = Single(
+    single = Single(
         key=origin.part,
         occurrence=key,
         when=(override and override.when) or recurrence.when_of(event, key),
         details=(override and override.details) or event.details,
     )
-    return _draft(event, item, mailbox, now, mark.generation, origin.uid)
+    return _draft(event, single, mailbox, mark.at, mark.generation, origin.uid)
+
+
+def _since(when: When, mailbox: str) -> datetime:
+    if isinstance(when.start, datetime):
+        return zones.start_instant(when)
+    return zones.instant(clock_of(when.start), mailbox)
 
 
 def rolling(marks: Sequence[Mark]) -> bool:

@@ -45,15 +45,18 @@ def removed(group: Group, event: Event) -> frozenset[Key]:
 
 def in_place(group: Group, wanted: Sequence[Draft]) -> bool:
     """True if no series loses exceptions, no removed occurrence has to come back, and no rule
-    that takes several items changes."""
+    that takes several items changes. Further series of the same rule may follow."""
     drafts = {name_of(draft.mark): draft for draft in wanted}
     items = {name_of(item.mark): item for item in group.items}
     many = len(items) > 1 or len(drafts) > 1
     for part in items.keys() | drafts.keys():
         item, draft = items.get(part), drafts.get(part)
-        if item is None or draft is None:
-            shape = item.held.shown.pattern if item else draft and draft.pattern
-            if shape is not None or item is group.main:
+        if draft is None:
+            if item is group.main or (item and item.held.shown.pattern is not None):
+                return False
+            continue
+        if item is None:
+            if draft.pattern is not None and not _continues(group, draft):
                 return False
             continue
         same = same_shape(item.held, draft)
@@ -69,6 +72,13 @@ def in_place(group: Group, wanted: Sequence[Draft]) -> bool:
         if gone - set(draft.deletions) if same else item.held.event.overrides:
             return False
     return True
+
+
+def _continues(group: Group, draft: Draft) -> bool:
+    """True if the draft is a further piece of a series that is written piece by piece."""
+    return group.planned is not None and all(
+        item.mark is not None and same_rule(item, draft) for item in group.items
+    )
 
 
 def same_shape(held: Held, draft: Draft) -> bool:

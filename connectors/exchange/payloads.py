@@ -11,6 +11,7 @@ from connectors.exchange.reading import property_path
 from mappings import exchange as dialect
 from mappings import exchange_units as units
 from mappings.exchange import Shown, Zoning
+from mappings.exchange_pending import Pending
 from mappings.exchange_units import Draft
 from mappings.model import Attendee, Key
 
@@ -28,13 +29,15 @@ class Target:
     zoning: Zoning
 
 
-def new_item(draft: Draft, key: str | None, unit: str | None) -> Wire:
+def new_item(draft: Draft, key: str | None, unit: str | None, *, pending: bool = False) -> Wire:
     """A CalendarItem in the schema's order: extended properties stand before the times.
 
     `key` is the unit's create key, which only the main item bears, so that whoever searches for
     it finds a unit that was written to its end. `unit` is the ref, None if that is the item's id.
+    `pending`: it counts at once, and says itself which exceptions it is still to get.
     """
-    named = {units.KEY: key if draft.mark.main else None, units.UNIT: unit}
+    due = Pending(draft.deletions, draft.overrides).write() if pending else None
+    named = {units.KEY: key if draft.mark.main else None, units.UNIT: unit, units.PENDING: due}
     extended = [
         {"ExtendedFieldURI": property_path(name), "Value": value}
         for name, value in (*named.items(), (units.MARK, draft.mark.write()))

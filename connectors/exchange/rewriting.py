@@ -56,8 +56,8 @@ class Rewriter:
         fresh = [beside(draft) for name, draft in drafts_.items() if name not in standing]
         if fresh:
             group = self._announce(group)
-        self._insert(calendar, group, fresh, "SendToNone")
-        refused: set[Key] = set()
+        made = self._insert(calendar, group, fresh, "SendToNone", pending=True)
+        refused = set(self._except(made, fresh))
         for item in group.items:
             draft = drafts_.get(name_of(item.mark))
             if draft is not None:
@@ -121,10 +121,24 @@ class Rewriter:
         return refused
 
     def _insert(
-        self, calendar: str, group: Group, planned: Sequence[Draft], mails: str
+        self,
+        calendar: str,
+        group: Group,
+        planned: Sequence[Draft],
+        mails: str,
+        *,
+        pending: bool = False,
     ) -> list[str]:
-        """Write further items of a unit; their ids."""
-        wires = [new_item(draft, group.origin, group.ref) for draft in planned]
+        """Write further items of a unit; their ids. `pending`: they count at once."""
+        wires = [
+            new_item(
+                draft,
+                group.origin,
+                group.ref,
+                pending=pending and bool(draft.deletions or draft.overrides),
+            )
+            for draft in planned
+        ]
         return [item_id(sure(answer)) for answer in self._edits.insert(calendar, wires, mails)]
 
     def _except(self, ids: Sequence[str], planned: Sequence[Draft]) -> frozenset[Key]:

@@ -2,10 +2,8 @@
 
 A unit is one item, or several where one pattern cannot say what its rule means. Exchange drops
 the changed and removed occurrences of a series whose pattern or time changes (MS-OXOCAL
-3.1.4.7.3.5). A series of the bridge's own is then made anew beside the old one, which goes last,
-so that at every moment one whole making of the unit stands. What a person made, or put something
-on, stays the item that it is: it gets the new pattern together with a note of the exceptions that
-it is still to get. Nobody is mailed unless guests are being invited.
+3.1.4.7.3.5), so that nobody changes it without writing them again (`rewriting`). Nobody is mailed
+unless guests are being invited.
 """
 
 from collections.abc import Callable, Sequence
@@ -186,10 +184,10 @@ class Writer:
             self._edits.remove(dead)
             self._edits.delete(doubles)
             group = self._reader.fetch(calendar, ref)
-        if group is not None and group.main.held.pending is not None:
+        if group is not None and any(item.held.pending for item in group.items):
             event = self._reader.copy(group).event
             self._bring(calendar, group, event, "SendToNone")
-            group = self._reader.fetch(calendar, ref)
+            group = self._finished(calendar, ref)
         return group
 
     def _remove_group(self, group: Group) -> None:
@@ -257,10 +255,19 @@ class Writer:
             if found is None:
                 raise _conflict(group.ref, None)
             group, mails = found, "SendToNone"
-        if (wanted is None and group.main.kept) or group.main.held.pending is not None:
-            address = {"ItemId": {"@Id": group.main.id, "@ChangeKey": group.main.version}}
-            done = item_change(address, property_update(units.PENDING, None))
-            sure(self._edits.update([done], "AlwaysOverwrite")[0])
+
+    def _finished(self, calendar: str, ref: str) -> Group | None:
+        """The unit after a change that came to its end: no exceptions are pending any more."""
+        group = self._reader.fetch(calendar, ref)
+        due = [item for item in group.items if item.held.pending] if group else []
+        if not due:
+            return group
+        forget = property_update(units.PENDING, None)
+        addresses = [{"ItemId": {"@Id": item.id, "@ChangeKey": item.version}} for item in due]
+        changes = [item_change(address, forget) for address in addresses]
+        for answer in self._edits.update(changes, "AlwaysOverwrite"):
+            sure(answer)
+        return self._reader.fetch(calendar, ref)
 
     def _stays(
         self, group: Group, event: Event, refused: frozenset[Key]
@@ -283,17 +290,15 @@ class Writer:
         return None
 
     def _wanted(self, group: Group, event: Event, apart: frozenset[Key]) -> tuple[Draft, ...]:
-        """The plan, and the single events before it: a window that has moved on leaves the past
+        """The plan, and what stands before it: a window that has moved on leaves the past
         alone."""
         planned = drafts(self._reader, event, group.main.generation, uid_of(group), apart)
-        origins = [draft.mark.origin for draft in planned]
-        first = min((o.occurrence or o.first.key for o in origins if o), default="")
         known = {name_of(draft.mark) for draft in planned}
+        first = min((each.when.key for each in planned), default=Key(""))
         past = [
-            units.standing(event, item.mark, mailbox=self._reader.zone, now=self._reader.now())
+            units.standing(event, item.held, mailbox=self._reader.zone)
             for item in group.items
-            if item.mark and item.mark.origin and name_of(item.mark) not in known
-            if (item.mark.origin.occurrence or first) < first
+            if name_of(item.mark) not in known and item.held.event.when.key < first
         ]
         return (*planned, *(draft for draft in past if draft is not None))
 
@@ -311,7 +316,7 @@ class Writer:
         return group
 
     def _now(self, calendar: str, ref: str) -> Copy:
-        return shown(self._reader.fetch(calendar, ref), ref, self._reader)
+        return shown(self._finished(calendar, ref), ref, self._reader)
 
     def _doubles(self, group: Group) -> list[Wire]:
         """Occurrences that stand alone by now and whose place in the series is still taken, and

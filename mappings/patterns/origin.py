@@ -7,7 +7,7 @@ not tell what rule they came from.
 import json
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 
 from mappings.errors import UnmappableError
 from mappings.model import Event, Key, Override, When
@@ -161,6 +161,8 @@ def join(
             overrides[occurrence] = Override(key=occurrence, details=copy.event.details, when=when)
             continue
         part = parts.pop(copy.origin.part, None)
+        if part is None and planned.rolling:
+            part = _earlier(base, copy, profile, now)
         if part is None:
             differing.append(copy.origin.part)
             continue
@@ -183,3 +185,11 @@ def join(
         uid=base.uid,
     )
     return Joined(tidy(event), tuple(parts), tuple(differing))
+
+
+def _earlier(base: Event, copy: Copy, profile: Profile, now: datetime) -> Part | None:
+    """A part that the plan of a rolling series had when its days were ahead."""
+    start = copy.event.when.start
+    clock = start if isinstance(start, datetime) else datetime.combine(start, time())
+    planned = plan(base, profile, min(now, clock.replace(tzinfo=UTC)))
+    return next((part for part in planned.parts if part.key == copy.origin.part), None)
