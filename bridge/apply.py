@@ -11,9 +11,21 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import groupby, islice
 
-from bridge.reconcile import GONE, Action, Clash, Decision, Rules, Seen, decide, difference
+from bridge.reconcile import GONE, Action, Clash, Rules, difference
 from bridge.records import Intent, JournalEntry, Link, Op, Side, Unit, UnitState
 from bridge.store import Store, Tx
+from bridge.task import (
+    Counts,
+    Result,
+    Task,
+    describe,
+    half_done,
+    named,
+    onto,
+    ours,
+    own_part,
+    settled,
+)
 from connectors.contract import Connector, Copy, CreatesMany
 from connectors.errors import (
     ConflictError,
@@ -26,9 +38,8 @@ from connectors.errors import (
     ResyncError,
     RetryableError,
 )
-from mappings import identity, jsonform, merge
+from mappings import identity, jsonform
 from mappings.errors import UnmappableError
-from mappings.model import Event
 
 CONFLICT_ROUNDS = 4
 RETRY_BASE = timedelta(seconds=30)
@@ -37,65 +48,7 @@ BREAKER = 5
 """So many passing faults in a row mean that the provider is down, not that a unit is unlucky."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Task:
-    """One decided unit: the row as stored, what was seen, and the decision.
-
-    `again` decides anew when a side turns out to show something else, `finish` has the last word
-    on the row after success. `as_edit`: the writes stand for a person's, so that a crash leaves
-    them to be found as edits instead of being taken for ours.
-    """
-
-    unit: Unit
-    seen: Mapping[Side, Seen]
-    decision: Decision
-    again: Callable[[Unit, Mapping[Side, Seen], Rules], Decision] = decide
-    finish: Callable[[Unit], Unit] = lambda row: row
-    as_edit: bool = False
-
-
-@dataclass(slots=True)
-class Counts:
-    """What a pass did, by operation."""
-
-    created: int = 0
-    updated: int = 0
-    deleted: int = 0
-    adopted: int = 0
-    parked: int = 0
-
-    @property
-    def writes(self) -> int:
-        """Calls that changed something at a provider."""
-        return self.created + self.updated + self.deleted
-
-    def count(self, op: Op) -> None:
-        """One more of that kind."""
-        match op:
-            case Op.CREATE:
-                self.created += 1
-            case Op.UPDATE:
-                self.updated += 1
-            case Op.DELETE:
-                self.deleted += 1
-            case Op.ADOPT:
-                self.adopted += 1
-            case Op.PARK:
-                self.parked += 1
-
-
-@dataclass(slots=True)
-class _Result:
-    """What became of a task. `answers` holds the sides that were written (None = deleted)."""
-
-    task: Task
-    decision: Decision
-    answers: dict[Side, Copy | None] = field(default_factory=dict)
-    done: list[tuple[Action, Copy | None]] = field(default_factory=list)
-    error: Exception | None = None
-
-
-_Running = dict[Future[list[_Result]], list[list[Intent]]]
+_Running = dict[Future[list[Result]], list[list[Intent]]]
 """Lots on their way, with the intents of each task."""
 _Made = dict[str, Copy | Exception]
 """What one call for several units made, by create key."""
@@ -189,7 +142,7 @@ class Applier:
         with self._store.begin() as tx:
             self._fence(tx)
             tx.put_units(row for task in quiet if (row := task.decision.unit) and row != task.unit)
-            tx.put_units(_named(task) for task in loud)
+            tx.put_units(named(task) for task in loud)
             intents = tx.add_intents(
                 [self._intent(task, a) for task in loud for a in task.decision.actions]
             )
@@ -199,7 +152,7 @@ class Applier:
             yield task, list(islice(remaining, len(task.decision.actions)))
 
     def _intent(self, task: Task, action: Action) -> Intent:
-        desired = None if task.as_edit else _ours(task.unit, action)
+        desired = None if task.as_edit else ours(task.unit, action)
         return Intent(
             id=0,
             link_id=self._link.id,
@@ -237,9 +190,9 @@ class Applier:
 
     # -- calls (worker threads; no database) -------------------------------------------------------
 
-    def _execute_lot(self, tasks: Sequence[Task]) -> list[_Result]:
+    def _execute_lot(self, tasks: Sequence[Task]) -> list[Result]:
         if self._abort is not None:
-            return [_Result(task=t, decision=t.decision, error=self._abort) for t in tasks]
+            return [Result(task=t, decision=t.decision, error=self._abort) for t in tasks]
         made = self._create_together(tasks) if len(tasks) > 1 else {}
         return [self._execute(task, made) for task in tasks]
 
@@ -256,8 +209,8 @@ class Applier:
             return {key: error for _desired, key in units}
         return {key: answer for (_desired, key), answer in zip(units, answers, strict=True)}
 
-    def _execute(self, task: Task, made: _Made) -> _Result:
-        result = _Result(task=task, decision=task.decision)
+    def _execute(self, task: Task, made: _Made) -> Result:
+        result = Result(task=task, decision=task.decision)
         unit, seen = task.unit, dict(task.seen)
         for _round in range(CONFLICT_ROUNDS):
             side = self._try(result, made)
@@ -268,7 +221,7 @@ class Applier:
                 return result
             clashes: tuple[Clash, ...] = ()
             if (answer := result.answers.pop(side.other, None)) is not None:
-                unit, clashes = _half_done(unit, seen, side, answer), result.decision.clashes
+                unit, clashes = half_done(unit, seen, side, answer), result.decision.clashes
                 seen[side.other] = answer
             if conflict.current is None and result.decision.makes(side):
                 # The key belongs to the dead; a provider makes nothing under it any more.
@@ -279,7 +232,7 @@ class Applier:
             result.decision = replace(decision, clashes=clashes + decision.clashes)
         return result
 
-    def _try(self, result: _Result, made: _Made) -> Side | None:
+    def _try(self, result: Result, made: _Made) -> Side | None:
         """Make the calls that are still missing; returns the side on which one failed."""
         for action in result.decision.actions:
             if action.side in result.answers:
@@ -310,7 +263,7 @@ class Applier:
                 assert action.base is not None
                 answer = connector.update(calendar, action.base, action.desired)
                 guarded = connector.capabilities.write_guard
-                return answer if guarded else _own_part(action.base, action.desired, answer)
+                return answer if guarded else own_part(action.base, action.desired, answer)
             case Op.DELETE:
                 assert action.base is not None
                 connector.delete(calendar, action.base)
@@ -324,7 +277,7 @@ class Applier:
         missing = difference(copy.event, action.desired, action.side, self._rules)
         if not missing:
             return copy
-        wanted = _onto(copy.event, action.desired, missing)
+        wanted = onto(copy.event, action.desired, missing)
         return connector.update(calendar, copy, wanted)
 
     # -- results (calling thread) ------------------------------------------------------------------
@@ -345,17 +298,20 @@ class Applier:
             tx.drop_intents(books.settled)
         self._progress(sum(len(results) for results, _intents in lots))
 
-    def _enter(self, books: "_Books", result: _Result, intents: Sequence[Intent]) -> None:
+    def _enter(self, books: "_Books", result: Result, intents: Sequence[Intent]) -> None:
         for action, answer in result.done:
             books.journal.append(self._entry(result, action, answer))
-            self.counts.count(action.op)
+            if action.op is not Op.ADOPT:
+                self.counts.count(action.op)
         if not isinstance(result.error, OutcomeUnknownError):
             books.settled += [intent.id for intent in intents]
         if result.error is None:
             self._faults_in_a_row = 0
-            row = _settled(result)
+            row = settled(result)
             if row is not None:
                 books.rows.append(row)
+                if row.home is None and result.task.unit.a is result.task.unit.b is None:
+                    self.counts.count(Op.ADOPT)
         elif self._stops_link(result.error):
             self._abort = self._abort or result.error
         else:
@@ -378,8 +334,8 @@ class Applier:
             return self._faults_in_a_row >= BREAKER
         return False
 
-    def _parked(self, result: _Result) -> Unit:
-        error, unit = result.error, _named(result.task)
+    def _parked(self, result: Result) -> Unit:
+        error, unit = result.error, named(result.task)
         assert error is not None
         code, text = describe(error)
         final = isinstance(error, (RejectedError, UnmappableError)) or not isinstance(
@@ -398,7 +354,7 @@ class Applier:
             retry_at=None if final else self._now() + delay,
         )
 
-    def _entry(self, result: _Result, action: Action, answer: Copy | None) -> JournalEntry:
+    def _entry(self, result: Result, action: Action, answer: Copy | None) -> JournalEntry:
         lost = {
             "/".join(clash.path): str(clash.lost)
             for clash in result.decision.clashes
@@ -419,7 +375,7 @@ class Applier:
             lost=lost or None,
         )
 
-    def _failure(self, result: _Result, row: Unit) -> JournalEntry:
+    def _failure(self, result: Result, row: Unit) -> JournalEntry:
         actions = result.decision.actions
         return JournalEntry(
             id=0,
@@ -432,71 +388,3 @@ class Applier:
             cause=f"{row.error_code}: {row.error}",
             title=actions[0].title if actions else "",
         )
-
-
-def describe(error: Exception) -> tuple[str, str]:
-    """A short code and one sentence for people; never a traceback, never a secret."""
-    if isinstance(error, ConnectorError):
-        return error.code or type(error).__name__.removesuffix("Error"), error.message
-    if isinstance(error, UnmappableError):
-        return error.code, error.detail
-    return "INTERNAL", f"unexpected {type(error).__name__}; see the log"
-
-
-def _named(task: Task) -> Unit:
-    """The row with the refs of what was seen, so that a failure is remembered by name."""
-    unit = task.unit
-    for side, copy in task.seen.items():
-        if isinstance(copy, Copy) and unit.ref(side) is None:
-            if side is Side.A:
-                unit = replace(unit, ref_a=copy.ref)
-            else:
-                unit = replace(unit, ref_b=copy.ref)
-    return unit
-
-
-def _ours(unit: Unit, action: Action) -> Event | None:
-    """What our write alone makes of the side's shadow: somebody's edit that is still to travel
-    from there stands in `desired` too, and must not pass for ours after a crash."""
-    shadow = unit.copy(action.side)
-    if shadow is None or action.base is None or action.desired is None:
-        return action.desired
-    return merge.transfer(action.base.event, action.desired, shadow.event, None)
-
-
-def _half_done(unit: Unit, seen: Mapping[Side, Seen], failed: Side, answer: Copy) -> Unit:
-    """The row as if one side's delta had arrived and been stored, the other's still being open."""
-    shadow, now = unit.copy(failed.other), seen.get(failed.other)
-    if shadow is not None and isinstance(now, Copy):
-        still_open = merge.transfer(now.event, shadow.event, answer.event, None)
-        unit = unit.with_copy(failed.other, replace(answer, event=still_open))
-    arrived = seen.get(failed)
-    return unit.with_copy(failed, arrived) if isinstance(arrived, Copy) else unit
-
-
-def _settled(result: _Result) -> Unit | None:
-    """The row after success: written sides hold what the provider answered."""
-    row = result.decision.unit
-    if row is None:
-        return None
-    for side, answer in result.answers.items():
-        if answer is not None:
-            row = row.with_copy(side, answer)
-        elif row.ref(side) in (None, result.task.unit.ref(side)):
-            # Providers remember the keys of the dead: what stands here next needs another one.
-            row = replace(row.without(side), generation=row.generation + 1)
-    state = UnitState.LIVE if row.a or row.b else UnitState.DONE
-    row = replace(row, state=state, error="", error_code="", attempts=0, retry_at=None)
-    return result.task.finish(row)
-
-
-def _own_part(base: Copy, desired: Event, answer: Copy) -> Copy:
-    """The answer without what somebody else changed since `base` was read: without a guard a write
-    goes through all the same, and its answer shows both."""
-    happened = merge.changes(base.event, answer.event)
-    foreign = happened.keys() - merge.changes(base.event, desired).keys()
-    return replace(answer, event=merge.transfer(answer.event, base.event, answer.event, foreign))
-
-
-def _onto(held: Event, desired: Event, missing: Mapping[tuple[str, ...], object]) -> Event:
-    return merge.transfer(held, desired, held, missing.keys())

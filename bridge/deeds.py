@@ -4,10 +4,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from bridge.apply import Counts
 from bridge.decision import Action
 from bridge.records import JournalEntry, Op, Side
 from bridge.store import Store
+from bridge.task import Counts
 from mappings import jsonform
 from mappings.model import Event
 

@@ -8,12 +8,12 @@ event, and put a meeting into both calendars when both were invited.
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
-from bridge.apply import Task
 from bridge.decision import GONE, Action, Decision, Seen
 from bridge.names import is_meeting, names
 from bridge.pairing import Stranger, Strangers
 from bridge.records import Link, Op, Side, Unit, UnitState
 from bridge.store import Store
+from bridge.task import Task
 from connectors.contract import Copy
 from mappings import merge
 

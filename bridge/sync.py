@@ -5,7 +5,7 @@ from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from bridge.apply import Applier, Counts, Task, threads
+from bridge.apply import Applier, threads
 from bridge.completion import Completion
 from bridge.observe import Observation, Observer
 from bridge.pairing import Stranger, Strangers
@@ -15,6 +15,7 @@ from bridge.reconcile import Action, Rules, Seen, decide, extension
 from bridge.records import JournalEntry, Link, LinkState, Op, Run, RunKind, Side, Unit, UnitState
 from bridge.recovery import recover
 from bridge.store import Store, Tx
+from bridge.task import Counts, Task
 from connectors.contract import Connector, Copy, Unreadable
 from connectors.errors import ConnectorError, ResyncError
 from mappings import recurrence

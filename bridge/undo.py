@@ -18,7 +18,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from bridge.apply import Applier, Task
+from bridge.apply import Applier
 from bridge.decision import GONE, Action, Decision, Rules, Seen
 from bridge.deeds import Deed, Left, Undone, deeds, history
 from bridge.records import (
@@ -34,6 +34,7 @@ from bridge.records import (
 )
 from bridge.recovery import recover
 from bridge.sync import Surroundings
+from bridge.task import Task
 from bridge.travel import PROVIDER_MADE, difference
 from connectors.contract import Connector, Copy
 from connectors.errors import ConnectorError, RejectedError

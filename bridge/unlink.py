@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from bridge.apply import Applier, Counts, Task
+from bridge.apply import Applier
 from bridge.decision import Action, Decision, Rules, Seen
 from bridge.deeds import Left, history
 from bridge.records import Link, LinkState, Op, RunKind, Side, Unit, UnitState
@@ -20,6 +20,7 @@ from bridge.runtime import ReadyLink, Runtime
 from bridge.store import Store
 from bridge.subscriptions import release
 from bridge.sync import Surroundings
+from bridge.task import Counts, Task
 from connectors.contract import Connector, Copy
 from connectors.errors import ConnectorError
 

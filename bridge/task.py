@@ -1,0 +1,140 @@
+"""One decided unit on its way through a pass, and what becomes of its row. Pure."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+
+from bridge.decision import Action, Decision, Rules, Seen
+from bridge.reconcile import decide
+from bridge.records import Op, Side, Unit, UnitState
+from connectors.contract import Copy
+from connectors.errors import ConnectorError
+from mappings import merge
+from mappings.errors import UnmappableError
+from mappings.model import Event
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """One decided unit: the row as stored, what was seen, and the decision.
+
+    `again` decides anew when a side turns out to show something else, `finish` has the last word
+    on the row after success. `as_edit`: the writes stand for a person's, so that a crash leaves
+    them to be found as edits instead of being taken for ours.
+    """
+
+    unit: Unit
+    seen: Mapping[Side, Seen]
+    decision: Decision
+    again: Callable[[Unit, Mapping[Side, Seen], Rules], Decision] = decide
+    finish: Callable[[Unit], Unit] = lambda row: row
+    as_edit: bool = False
+
+
+@dataclass(slots=True)
+class Counts:
+    """What a pass did, by operation."""
+
+    created: int = 0
+    updated: int = 0
+    deleted: int = 0
+    adopted: int = 0
+    parked: int = 0
+
+    @property
+    def writes(self) -> int:
+        """Calls that changed something at a provider."""
+        return self.created + self.updated + self.deleted
+
+    def count(self, op: Op) -> None:
+        """One more of that kind."""
+        match op:
+            case Op.CREATE:
+                self.created += 1
+            case Op.UPDATE:
+                self.updated += 1
+            case Op.DELETE:
+                self.deleted += 1
+            case Op.ADOPT:
+                self.adopted += 1
+            case Op.PARK:
+                self.parked += 1
+
+
+@dataclass(slots=True)
+class Result:
+    """What became of a task. `answers` holds the sides that were written (None = deleted)."""
+
+    task: Task
+    decision: Decision
+    answers: dict[Side, Copy | None] = field(default_factory=dict)
+    done: list[tuple[Action, Copy | None]] = field(default_factory=list)
+    error: Exception | None = None
+
+
+def describe(error: Exception) -> tuple[str, str]:
+    """A short code and one sentence for people; never a traceback, never a secret."""
+    if isinstance(error, ConnectorError):
+        return error.code or type(error).__name__.removesuffix("Error"), error.message
+    if isinstance(error, UnmappableError):
+        return error.code, error.detail
+    return "INTERNAL", f"unexpected {type(error).__name__}; see the log"
+
+
+def named(task: Task) -> Unit:
+    """The row with the refs of what was seen, so that a failure is remembered by name."""
+    unit = task.unit
+    for side, copy in task.seen.items():
+        if isinstance(copy, Copy) and unit.ref(side) is None:
+            if side is Side.A:
+                unit = replace(unit, ref_a=copy.ref)
+            else:
+                unit = replace(unit, ref_b=copy.ref)
+    return unit
+
+
+def ours(unit: Unit, action: Action) -> Event | None:
+    """What our write alone makes of the side's shadow: somebody's edit that is still to travel
+    from there stands in `desired` too, and must not pass for ours after a crash."""
+    shadow = unit.copy(action.side)
+    if shadow is None or action.base is None or action.desired is None:
+        return action.desired
+    return merge.transfer(action.base.event, action.desired, shadow.event, None)
+
+
+def half_done(unit: Unit, seen: Mapping[Side, Seen], failed: Side, answer: Copy) -> Unit:
+    """The row as if one side's delta had arrived and been stored, the other's still being open."""
+    shadow, now = unit.copy(failed.other), seen.get(failed.other)
+    if shadow is not None and isinstance(now, Copy):
+        still_open = merge.transfer(now.event, shadow.event, answer.event, None)
+        unit = unit.with_copy(failed.other, replace(answer, event=still_open))
+    arrived = seen.get(failed)
+    return unit.with_copy(failed, arrived) if isinstance(arrived, Copy) else unit
+
+
+def settled(result: Result) -> Unit | None:
+    """The row after success: written sides hold what the provider answered."""
+    row = result.decision.unit
+    if row is None:
+        return None
+    for side, answer in result.answers.items():
+        if answer is not None:
+            row = row.with_copy(side, answer)
+        elif row.ref(side) in (None, result.task.unit.ref(side)):
+            # Providers remember the keys of the dead: what stands here next needs another one.
+            row = replace(row.without(side), generation=row.generation + 1)
+    state = UnitState.LIVE if row.a or row.b else UnitState.DONE
+    row = replace(row, state=state, error="", error_code="", attempts=0, retry_at=None)
+    return result.task.finish(row)
+
+
+def own_part(base: Copy, desired: Event, answer: Copy) -> Copy:
+    """The answer without what somebody else changed since `base` was read: without a guard a write
+    goes through all the same, and its answer shows both."""
+    happened = merge.changes(base.event, answer.event)
+    foreign = happened.keys() - merge.changes(base.event, desired).keys()
+    return replace(answer, event=merge.transfer(answer.event, base.event, answer.event, foreign))
+
+
+def onto(held: Event, desired: Event, missing: Mapping[tuple[str, ...], object]) -> Event:
+    """`held` with what is missing of `desired`."""
+    return merge.transfer(held, desired, held, missing.keys())
