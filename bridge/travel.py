@@ -4,11 +4,12 @@ from collections.abc import Callable, Mapping
 
 from bridge.decision import Clash, Rules
 from bridge.records import Side
+from connectors.answers import ANSWERS
 from connectors.contract import Copy
 from mappings import merge
 from mappings.limits import TargetLimits
 from mappings.merge import Change, Path
-from mappings.model import Event, Response
+from mappings.model import Event
 from mappings.policy import AttendeePolicy, Content
 from mappings.policy import Conflict as ConflictPolicy
 
@@ -21,8 +22,6 @@ VISIBLE = {
     Content.TITLE: ("title", "busy", "status"),
     Content.BUSY: ("busy", "status"),
 }
-ANSWERS = frozenset({Response.ACCEPTED, Response.TENTATIVE, Response.DECLINED})
-"""What can be answered to an invitation; no answer can be taken back."""
 EMPTY: tuple[object, ...] = (None, "", ())
 
 

@@ -51,6 +51,7 @@ LIMITS = TargetLimits(
     latest=datetime(2499, 12, 31, tzinfo=UTC),
     max_duration=timedelta(days=5 * 365),
     rules=RuleLimits(parts=frozenset({"BYMONTH", "BYMONTHDAY", "BYDAY", "BYSETPOS"}), rdates=False),
+    responses=True,
     marks=True,
     zone_rules=True,
 )

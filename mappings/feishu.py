@@ -45,6 +45,7 @@ LIMITS = TargetLimits(
     default_reminders=False,
     statuses=False,
     meeting_url=True,
+    responses=True,
     end_zone=False,
     earliest=datetime(1970, 1, 2, tzinfo=UTC),
     latest=datetime(2499, 12, 31, tzinfo=UTC),
@@ -62,6 +63,11 @@ _RESPONSES = {
     "accept": Response.ACCEPTED,
     "tentative": Response.TENTATIVE,
     "decline": Response.DECLINED,
+}
+_RESPONSE_WORDS = {
+    Response.ACCEPTED: "accept",
+    Response.TENTATIVE: "tentative",
+    Response.DECLINED: "decline",
 }
 _KINDS = {"resource": AttendeeKind.ROOM, "chat": AttendeeKind.GROUP}
 _VISIBILITIES = {item.value: item for item in Visibility}
@@ -322,6 +328,11 @@ def encode_attendees(
             body = {"type": "third_party", "third_party_email": email}
         bodies.append(body | {"is_optional": attendee.optional})
     return bodies
+
+
+def response_word(response: Response) -> str:
+    """An answer as the reply call takes it. "No answer" cannot be given."""
+    return _RESPONSE_WORDS[response]
 
 
 def encode(event: Event, switches: FeishuDialect = DEFAULT) -> dict[str, Any]:

@@ -58,6 +58,8 @@ LIMITS = TargetLimits(
     palette=PALETTE,
     reminders=5,
     reminder_range=(0, 40320),
+    responses=True,
+    own_view=frozenset({"busy", "color", "reminders"}),
     marks=True,
 )
 """What an event of a Google calendar can hold."""
@@ -393,6 +395,11 @@ def _write_details(body: dict[str, Any], old: Details | None, new: Details) -> N
     put("reminders", "reminders", _encode_reminders(new.reminders))
     put("status", "status", new.status.value)
     put("attendees", "attendees", _encode_attendees(body.get("attendees") or (), new.attendees))
+
+
+def response_word(response: Response) -> str:
+    """An answer in Google's words (`responseStatus`)."""
+    return _RESPONSE_WORDS[response]
 
 
 def _encode_location(location: Location | None) -> str | None:

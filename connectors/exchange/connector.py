@@ -3,10 +3,12 @@
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 
+from connectors import answers
 from connectors.capabilities import Capabilities
 from connectors.contract import Calendar, Copy, Page, Subscription
 from connectors.errors import ConnectorError
 from connectors.exchange import folders, listing, views
+from connectors.exchange.answering import answer
 from connectors.exchange.client import Client
 from connectors.exchange.reading import Reader
 from connectors.exchange.recall import Recall
@@ -84,7 +86,12 @@ class ExchangeConnector:
         if copy.event == event:
             changed = self._writer.review(calendar, copy)
         else:
-            changed = self._writer.update(calendar, copy, event)
+            changed = answers.updated(
+                copy,
+                event,
+                lambda wanted: self._writer.update(calendar, copy, wanted),
+                lambda held, given: answer(self._client, self._reader, calendar, held, given),
+            )
         self._recall.written(changed)
         return changed
 

@@ -196,6 +196,18 @@ class CalendarApi:
             )
         )
 
+    def reply(self, calendar: str, event_id: str, answer: str) -> None:
+        """Answer an invitation in the caller's own name, as often as one likes."""
+        self._session.call(
+            Call(
+                method="POST",
+                path=f"{_EVENT}/reply",
+                ids={"calendar_id": calendar, "event_id": event_id},
+                body={"rsvp_status": answer},
+                writes=True,
+            )
+        )
+
     # -- pushes --------------------------------------------------------------------------------
 
     def subscribe(self, calendar: str | None) -> None:

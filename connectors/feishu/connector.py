@@ -1,8 +1,10 @@
 """One Feishu account as the bridge sees it."""
 
 from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
+from connectors import answers
 from connectors.capabilities import Capabilities, RateBudget
 from connectors.contract import Calendar, Copy, Page, Role, Subscription
 from connectors.errors import FatalError
@@ -31,6 +33,14 @@ CAPABILITIES = Capabilities(
 """No version on events, no invisible mark, no listing of exceptions alone; the lifetime is
 documented for the list of calendars only (docs: event resource, calendar list, rate limits)."""
 
+
+def capabilities_of(settings: Settings) -> Capabilities:
+    """The facts for these settings: an app's bot cannot answer what its users were invited to."""
+    if settings.identity == "user":
+        return CAPABILITIES
+    return replace(CAPABILITIES, limits=replace(LIMITS, responses=False))
+
+
 PRIMARY = "primary"
 
 _ROLES = {
@@ -47,8 +57,6 @@ _LEFT_OUT = frozenset({"attendees"})
 class FeishuConnector:
     """One account. Thread safe. `primary` is taken for a calendar id everywhere."""
 
-    capabilities = CAPABILITIES
-
     def __init__(
         self,
         api: CalendarApi,
@@ -60,6 +68,7 @@ class FeishuConnector:
         user_ids: UserIds,
     ) -> None:
         dialect = settings.dialect.mapping
+        self.capabilities = capabilities_of(settings)
         self._api = api
         self._as_user = as_user
         self._open_id = open_id
@@ -125,8 +134,15 @@ class FeishuConnector:
         return self._writer.create(self.resolve(calendar), event, key)
 
     def update(self, calendar: str, copy: Copy, event: Event) -> Copy:
-        """See `Connector`; the calls are told at `EventWriter.update`."""
-        return self._writer.update(self.resolve(calendar), copy, event)
+        """See `Connector`; the calls are told at `EventWriter.update`. Answering an invitation
+        is one POST more."""
+        place = self.resolve(calendar)
+        return answers.updated(
+            copy,
+            event,
+            lambda wanted: self._writer.update(place, copy, wanted),
+            lambda held, response: self._writer.answer(place, held, response),
+        )
 
     def delete(self, calendar: str, copy: Copy) -> None:
         """See `Connector`; `RejectedError` where the account is only a participant."""

@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from threading import Lock
 
-from connectors.capabilities import Capabilities
 from connectors.contract import (
     Context,
     Finding,
@@ -18,7 +17,7 @@ from connectors.feishu import identities
 from connectors.feishu.api import CalendarApi
 from connectors.feishu.auth import App, TenantAccess, UserAccess
 from connectors.feishu.client import Call, Client, TokenKind
-from connectors.feishu.connector import CAPABILITIES, FeishuConnector
+from connectors.feishu.connector import FeishuConnector, capabilities_of
 from connectors.feishu.errors import PROVIDER
 from connectors.feishu.examine import examine
 from connectors.feishu.longconn import LongConnection
@@ -32,14 +31,13 @@ _TOKEN_ATTEMPTS = 2  # around it, the call that needs the token is repeated anyw
 class FeishuProvider:
     """The connector configured as `name`. Thread safe; no network before the first call."""
 
-    capabilities: Capabilities = CAPABILITIES
-
     def __init__(self, name: str, settings: Settings, context: Context) -> None:
         self.name = name
+        self.capabilities = capabilities_of(settings)
         self._settings = settings
         self._context = context
         self._client = Client(settings.api_origin, settings.timeout)
-        self._pacer = context.pacer(name, CAPABILITIES)
+        self._pacer = context.pacer(name, self.capabilities)
         self._app = App(settings, self._session(Open(), _TOKEN_ATTEMPTS), context.now)
         self._tenant = self._session(TenantAccess(self._app, context.now))
         self._webhook = Webhook(name, settings, context.now)

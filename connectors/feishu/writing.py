@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import Any
 
+from connectors.answers import with_answer
 from connectors.changes import occurrence_part
 from connectors.contract import Copy, Member
 from connectors.errors import ConflictError, RejectedError
@@ -19,7 +20,7 @@ from mappings import feishu, recurrence
 from mappings.errors import UnmappableError
 from mappings.feishu import FeishuDialect
 from mappings.members import is_member
-from mappings.model import Attendee, Details, Event, Key, Override
+from mappings.model import Attendee, Details, Event, Key, Override, Response
 
 _OWN_VIEW = frozenset({"visibility", "free_busy_status", "color", "reminders", "need_notification"})
 _FRESH = timedelta(minutes=2)
@@ -130,6 +131,17 @@ class EventWriter:
         for member in copy.members:
             if member.id != copy.ref and member.part not in removed:
                 self._api.delete(calendar, member.id)
+
+    def answer(self, calendar: str, copy: Copy, response: Response) -> Copy:
+        """Answer an invitation. One POST, which tells the organiser and no one else."""
+        try:
+            self._api.reply(calendar, copy.ref, feishu.response_word(response))
+        except RejectedError as error:
+            if error.code in EVENT_GONE:
+                text = "the invitation was withdrawn meanwhile"
+                raise ConflictError(text, current=None, **error.facts) from error
+            raise
+        return replace(copy, event=with_answer(copy.event, response))
 
     # -- the event itself ----------------------------------------------------------------------
 

@@ -4,9 +4,11 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import date, datetime
 from typing import Any
 
+from connectors import answers
 from connectors.capabilities import Capabilities
 from connectors.contract import Calendar, Copy, Page, Role, Subscription
 from connectors.google import addresses, listing
+from connectors.google.answering import answer
 from connectors.google.client import Client, Wire
 from connectors.google.reading import PAGE, Reader
 from connectors.google.recall import Recall
@@ -79,8 +81,14 @@ class GoogleConnector:
         return self._remember(calendar, self._writer.create(calendar, event, key))
 
     def update(self, calendar: str, copy: Copy, event: Event) -> Copy:
-        """Change the unit from `copy` to `event`."""
-        return self._remember(calendar, self._writer.update(calendar, copy, event))
+        """Change the unit from `copy` to `event`, or answer the invitation that it is."""
+        changed = answers.updated(
+            copy,
+            event,
+            lambda wanted: self._writer.update(calendar, copy, wanted),
+            lambda held, given: answer(self._client, self._reader, calendar, held, given),
+        )
+        return self._remember(calendar, changed)
 
     def delete(self, calendar: str, copy: Copy) -> None:
         """Delete the unit with all its exceptions. Absent already = done."""

@@ -16,6 +16,7 @@ Cases follow the declared capabilities: what a provider says it cannot do is not
 what it says it can do is.
 """
 
+from connectors.testing.cases.invitations import InvitationCases
 from connectors.testing.cases.reading import ReadingCases
 from connectors.testing.cases.series import SeriesCases
 from connectors.testing.cases.writing import WritingCases
@@ -24,5 +25,5 @@ from connectors.testing.party import Breakage, OtherParty
 __all__ = ["Breakage", "ConnectorContract", "OtherParty"]
 
 
-class ConnectorContract(ReadingCases, WritingCases, SeriesCases):
+class ConnectorContract(ReadingCases, WritingCases, SeriesCases, InvitationCases):
     """Everything that the bridge relies on."""

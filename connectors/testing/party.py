@@ -40,6 +40,10 @@ class OtherParty(Protocol):
     def cancel_occurrence(self, ref: str, key: Key) -> None:
         """Remove one occurrence."""
 
+    def put_invitation(self, event: Event) -> tuple[str, str] | None:
+        """Invite the account to somebody else's event, and give the calendar in which that
+        arrives and its ref there; None if nobody can. Mails are not counted."""
+
     def put_unreadable(self) -> str | None:
         """Create something the connector cannot translate, and give its ref; None if the service
         would not take anything of that kind."""

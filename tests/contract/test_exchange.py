@@ -53,6 +53,15 @@ class PersonInOutlook:
     def cancel_occurrence(self, ref: str, key: Key) -> None:
         self.act("remove", self.act("occurrence", ref, key[:10]))
 
+    def put_invitation(self, event: Event) -> tuple[str, str] | None:
+        guests = [ANN, "guest@example.org"]
+        fields = {"subject": event.details.title, "attendees": guests, **times(event.when)}
+        if event.rule:
+            fields["recurrence"] = recurrence(event.rule, event.when)
+        shown = self.act("receive", "boss@office.example", fields)
+        place = self.sandbox.world.mailbox(ANN).folder_of_role("calendar")
+        return place.id, str(shown["id"])
+
     def put_unreadable(self) -> str | None:
         series = builders.event("Imported", zone="Europe/Berlin", rule="FREQ=DAILY")
         ref = self.put_event(series)

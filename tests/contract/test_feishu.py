@@ -53,6 +53,15 @@ class PersonAtFeishu:
     def cancel_occurrence(self, ref: str, key: Key) -> None:
         self.person.delete(self.calendar, self.occurrence(ref, key))
 
+    def put_invitation(self, event: Event) -> tuple[str, str] | None:
+        boss, ann = self.sandbox.add_user("Boss"), self.person.user
+        person = self.sandbox.as_user(boss)
+        body: dict[str, Any] = {"summary": event.details.title, **times(event.when)}
+        if event.rule:
+            body["recurrence"] = format_rule(event.rule, event.when, count=True)
+        guests = [{"type": "user", "user_id": ann.open_id}]
+        return ann.primary, str(person.create(boss.primary, body, guests)["event_id"])
+
     def put_unreadable(self) -> str | None:
         never = "FREQ=MONTHLY;BYMONTH=2;BYMONTHDAY=30"
         when = When(start=datetime(2026, 3, 2, 9), duration=timedelta(hours=1), zone="Asia/Tokyo")  # noqa: DTZ001

@@ -17,6 +17,7 @@ from mappings.model import Event, Key, When
 from mappings.recurrence import format_rule
 
 ANN = "ann@example.com"
+BOSS = "boss@example.com"
 
 
 class PersonAtGoogle:
@@ -49,6 +50,13 @@ class PersonAtGoogle:
 
     def cancel_occurrence(self, ref: str, key: Key) -> None:
         self.act("remove", self.instance(ref, key))
+
+    def put_invitation(self, event: Event) -> tuple[str, str] | None:
+        guests = [{"email": ANN}, {"email": "guest@example.org"}]
+        body = {"summary": event.details.title, "attendees": guests, **times(event.when)}
+        if event.rule:
+            body["recurrence"] = [f"RRULE:{format_rule(event.rule, event.when, count=True)}"]
+        return ANN, str(self.sandbox.edit(BOSS, "create", BOSS, body)["id"])
 
     def put_unreadable(self) -> str | None:
         rules = ["RRULE:FREQ=WEEKLY;COUNT=3", "RRULE:FREQ=DAILY;COUNT=2"]
@@ -135,6 +143,7 @@ def sandbox(request: pytest.FixtureRequest) -> Iterator[GoogleSandbox]:
     with GoogleSandbox(limits=False, switches=GoogleSwitches(**request.param)) as sandbox:
         assert isinstance(sandbox, GoogleSandbox)
         sandbox.add_user(ANN)
+        sandbox.add_user(BOSS)
         yield sandbox
 
 

@@ -12,7 +12,7 @@ from connectors.memory import LOSSLESS, Call, MemoryCalendar, MemoryProvider, Me
 from connectors.testing.builders import edited, event, moved
 from connectors.testing.contract import Breakage, ConnectorContract, OtherParty
 from mappings.limits import TargetLimits
-from mappings.model import Event, Key
+from mappings.model import Event, Key, Response
 from mappings.policy import Policy
 from mappings.projection import project
 
@@ -52,6 +52,10 @@ class MemoryPerson:
 
     def cancel_occurrence(self, ref: str, key: Key) -> None:
         self.calendar.person_cancels_occurrence(ref, key)
+
+    def put_invitation(self, event: Event) -> tuple[str, str] | None:
+        invited = edited(event, response=Response.NEEDS_ACTION)
+        return self.calendar.info.id, self.calendar.person_puts(invited, organized=False)
 
     def put_unreadable(self) -> str | None:
         ref = self.calendar.person_puts(event("Spoilt"))

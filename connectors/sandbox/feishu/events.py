@@ -259,8 +259,8 @@ def reply(call: Call) -> Json:
     if answer not in _ANSWERS:
         raise violation("rsvp_status", answer, f"one of {', '.join(_ANSWERS)}")
     entry = writable(call, place)
-    own = entry.event.attendees.get(f"user_{place.calendar.owner.open_id}")
-    if own is None:
+    own = entry.event.attendees.get(f"user_{call.user.open_id}")
+    if own is None or place.calendar.owner is not call.user:
         raise RefusalError(193002, msg="not an attendee")
     own.rsvp = entry.rsvp = answer
     call.world.touch_all(entry.event, "rsvp")

@@ -24,6 +24,16 @@ def organized(row: Row, calendar: Calendar) -> bool:
     return bool(row.organizer.get("email") == calendar.id)
 
 
+def with_own_answer(
+    held: list[dict[str, Any]], written: list[dict[str, Any]], guest: str
+) -> list[dict[str, Any]]:
+    """The attendees after a write that says it omits some (`attendeesOmitted`, reference of the
+    Events resource): nothing but the guest's own answer is taken from it."""
+    own = next((line for line in written if line["email"] == guest), {})
+    answer = {name: own[name] for name in ("responseStatus", "comment") if name in own}
+    return [line | answer if line["email"] == guest else line for line in held]
+
+
 def shared_view(row: Row, guest: str) -> dict[str, Any]:
     """What all guests share, except the guest's own answer."""
     fields = {name: value for name, value in row.fields.items() if name not in OWN}

@@ -193,6 +193,10 @@ def _rewritten(write: Write, old: Row, body: dict[str, Any]) -> Row:
     fields, start, end, status = normalized(
         body, calendar.zone, world.reading, exception=old.master is not None
     )
+    if body.get("attendeesOmitted"):
+        fields["attendees"] = guests.with_own_answer(
+            old.fields.get("attendees", []), fields.get("attendees", []), write.calendar.id
+        )
     for name in write.keeps:
         fields.pop(name, None)
         if name in old.fields:

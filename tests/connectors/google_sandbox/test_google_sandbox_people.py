@@ -185,3 +185,13 @@ def test_free_busy_merges_what_overlaps(sandbox, alice, timed):
         {"start": "2027-03-02T08:00:00Z", "end": "2027-03-02T10:00:00Z"}
     ]
     assert found[BOB]["errors"][0]["reason"] == "notFound"
+
+
+def test_with_attendees_omitted_a_guest_answers_and_touches_no_other_line(invite, alice, bob):
+    invite()
+    lines = [{"email": BOB, "responseStatus": "accepted", "displayName": "Robert"}]
+    patch(bob, {"attendees": lines, "attendeesOmitted": True}).execute()
+    answers = {line["email"]: line for line in get(alice)["attendees"]}
+    assert answers.keys() == {BOB, EVE}
+    assert answers[BOB] == {"email": BOB, "responseStatus": "accepted"}
+    assert answers[EVE]["responseStatus"] == "needsAction"
