@@ -22,7 +22,14 @@ from oauthlib.oauth2 import TokenExpiredError
 from connectors.errors import ConnectorError, OutcomeUnknownError, RateLimitedError
 from connectors.exchange.connections import connections
 from connectors.exchange.discovery import Discovery, Found
-from connectors.exchange.errors import ELSEWHERE, UNREACHABLE, of_code, of_fault
+from connectors.exchange.errors import (
+    ELSEWHERE,
+    LOST_SUBSCRIPTIONS,
+    UNREACHABLE,
+    LostSubscriptionsError,
+    of_code,
+    of_fault,
+)
 from connectors.exchange.settings import Settings
 from connectors.exchange.xmlform import TYPES, local, message, plain
 from connectors.pacing import Pacer, with_retries
@@ -34,6 +41,8 @@ Wire = dict[str, Any]
 _BUDGET = "calls"
 _ATTEMPTS = 7
 _WRITES = frozenset({"CreateItem", "UpdateItem", "DeleteItem"})
+_SUBSCRIBING = frozenset({"Subscribe", "Unsubscribe"})
+_AFFINITY = "X-BackEndOverrideCookie"
 _DOUBTFUL = frozenset({"ErrorTimeoutExpired", "ErrorInternalServerError"})
 
 # The library logs whole requests with what people write in their calendars.
@@ -41,16 +50,34 @@ logging.getLogger("exchangelib").setLevel(logging.CRITICAL)
 
 
 @dataclass(slots=True)
+class Affinity:
+    """What keeps the subscriptions of several mailboxes at one Mailbox server: the mailbox that
+    all their requests name, and the cookie that the server gave for it ("Maintain affinity between
+    a group of subscriptions and the Mailbox server")."""
+
+    anchor: str
+    cookie: str | None = None
+
+
+@dataclass(slots=True)
 class _Mailbox:
-    """What the library's services want to know of an account."""
+    """What the library's services want to know of an account; the address is for routing only."""
 
     protocol: Any
     primary_smtp_address: str
     access_type: str
     identity: Any
     version: Any
+    affinity: Affinity
     default_timezone: None = None
-    affinity_cookie: str | None = None
+
+    @property
+    def affinity_cookie(self) -> str | None:
+        return self.affinity.cookie
+
+    @affinity_cookie.setter
+    def affinity_cookie(self, cookie: str) -> None:
+        self.affinity.cookie = cookie
 
 
 class Organization:
@@ -69,17 +96,19 @@ class Organization:
         self._lock = Lock()
         self.streams: set[_Streaming] = set()
 
-    def mailbox(self, account: str) -> _Mailbox:
+    def mailbox(self, account: str, affinity: Affinity | None = None) -> _Mailbox:
         """An account's mailbox. No network, unless the endpoint has to be found first."""
+        affinity = affinity or Affinity(account)
         found = self.found(account)
         protocol = self._connected(found.endpoint if found else str(self._settings.endpoint))
         impersonating = self._settings.access == "impersonation"
         return _Mailbox(
             protocol=protocol,
-            primary_smtp_address=account,
+            primary_smtp_address=affinity.anchor,
             access_type=IMPERSONATION if impersonating else DELEGATE,
             identity=Identity(primary_smtp_address=account),
             version=protocol.config.version,
+            affinity=affinity,
         )
 
     def found(self, account: str) -> Found | None:
@@ -144,10 +173,20 @@ class _Service(EWSAccountService):  # type: ignore[misc]
         return envelope.find("{*}Header"), body
 
 
-class _Streaming(_Service):
-    """An operation whose answer goes on: an envelope for every piece of news."""
+class _Subscribing(_Service):
+    """An operation that must reach the server which keeps the subscription."""
 
     prefer_affinity = True
+
+    def _extra_headers(self) -> dict[str, str]:
+        """The library sends the cookie as a header of its name; servers look for a cookie."""
+        headers: dict[str, str] = super()._extra_headers()
+        cookie = headers.pop(_AFFINITY, None)
+        return headers | ({"Cookie": f"{_AFFINITY}={cookie}"} if cookie else {})
+
+
+class _Streaming(_Subscribing):
+    """An operation whose answer goes on: an envelope for every piece of news."""
 
     def pieces(self, payload: Any) -> Iterator[list[Any]]:
         from exchangelib.util import DocumentYielder
@@ -191,8 +230,10 @@ class Client:
         sleep: Callable[[float], None],
         random: Callable[[], float],
         stream_timeout: float = 60.0,
+        affinity: Affinity | None = None,
     ) -> None:
         self.account = account
+        self._affinity = affinity
         self._organization = organization
         self._pacer = pacer
         self._sleep = sleep
@@ -234,7 +275,7 @@ class Client:
         self._organization.streams.add(service)
         try:
             for messages in service.pieces(message("GetStreamingEvents", content)):
-                yield from (_answer("GetStreamingEvents", each) for each in messages)
+                yield from map(_news, messages)
         except ConnectorError:
             raise
         except Exception as error:
@@ -248,7 +289,7 @@ class Client:
 
     def _opened(self) -> _Mailbox:
         if self._mailbox is None:
-            self._mailbox = self._organization.mailbox(self.account)
+            self._mailbox = self._organization.mailbox(self.account, self._affinity)
         return self._mailbox
 
     def _once(self, operation: str, content: Mapping[str, Any]) -> list[Answer]:
@@ -278,7 +319,8 @@ class Client:
         self._pacer.wait(_BUDGET)
         writing = operation in _WRITES
         try:
-            service = _service(operation)(account=self._opened())
+            kind = _Subscribing if operation in _SUBSCRIBING else _Service
+            service = _service(operation, kind)(account=self._opened())
             try:
                 messages = service.answered(message(operation, content))
             except (TokenExpiredError, UnauthorizedError):
@@ -333,6 +375,16 @@ def _answer(operation: str, element: Any) -> Answer:
             back_off = float(value["#"]) / 1000
     said = text(found, "MessageText") or code
     return of_code(code, said, operation, back_off=back_off)
+
+
+def _news(element: Any) -> Answer:
+    """One message of a stream; an error may name the subscriptions that the server has not got."""
+    answer = _answer("GetStreamingEvents", element)
+    found = plain(element)
+    if isinstance(answer, ConnectorError) and answer.code in LOST_SUBSCRIPTIONS:
+        ids = many(found.get("ErrorSubscriptionIds"), "SubscriptionId")
+        return LostSubscriptionsError(answer.message, ids=frozenset(map(str, ids)), **answer.facts)
+    return answer
 
 
 def item_of(answer: Wire) -> Wire:

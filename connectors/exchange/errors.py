@@ -45,7 +45,6 @@ _RATE = frozenset(
     {
         "ErrorServerBusy",
         "ErrorExceededConnectionCount",
-        "ErrorExceededSubscriptionCount",
         "ErrorMessagePerFolderCountReceiveQuotaExceeded",
         "ErrorTooManyRequests",
     }
@@ -108,6 +107,27 @@ _EWS_OFF = (
     "switch them on (EWSEnabled, EWSAllowedAppIDs); Exchange Online ends them for good on "
     "2027-04-01, from then on only Microsoft Graph remains."
 )
+
+
+LOST_SUBSCRIPTIONS = frozenset(
+    {
+        "ErrorSubscriptionNotFound",
+        "ErrorExpiredSubscription",
+        "ErrorInvalidSubscription",
+        "ErrorInvalidWatermark",
+        "ErrorReadEventsFailed",
+        "ErrorMissedNotificationEvents",
+    }
+)
+"""Codes after which a subscription has to be made anew ("Handling notification-related errors")."""
+
+
+class LostSubscriptionsError(RetryableError):
+    """The server has not got these subscriptions (any more); it does not always say which."""
+
+    def __init__(self, message: str, *, ids: frozenset[str], **facts: str) -> None:
+        super().__init__(message, **facts)
+        self.ids = ids
 
 
 class AbsentError(FatalError):

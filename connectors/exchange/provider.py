@@ -5,7 +5,7 @@ from threading import Lock
 
 from connectors.capabilities import Capabilities, RateBudget
 from connectors.contract import Context, Finding, Hint, Identity
-from connectors.exchange.client import Client, Organization
+from connectors.exchange.client import Affinity, Client, Organization
 from connectors.exchange.connections import Network
 from connectors.exchange.connector import ExchangeConnector
 from connectors.exchange.discovery import Discovery
@@ -50,9 +50,11 @@ class ExchangeProvider:
         self._streams = Streams(
             name,
             settings,
-            client=self._stream_client,
+            client=self._client,
             discovery=discovery,
+            now=context.now,
             sleep=context.sleep,
+            random=context.random,
             log=context.log,
         )
 
@@ -103,7 +105,9 @@ class ExchangeProvider:
         self._streams.close()
         self._organization.close()
 
-    def _client(self, account: str, organization: Organization) -> Client:
+    def _client(
+        self, account: str, organization: Organization, affinity: Affinity | None = None
+    ) -> Client:
         context = self._context
         return Client(
             organization=organization,
@@ -111,7 +115,5 @@ class ExchangeProvider:
             pacer=context.pacer(f"{self._name}/{account}", self._capabilities),
             sleep=context.sleep,
             random=context.random,
+            affinity=affinity,
         )
-
-    def _stream_client(self, account: str, organization: Organization) -> Client:
-        return self._client(account, organization)

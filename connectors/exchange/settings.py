@@ -80,7 +80,9 @@ class Settings(BaseModel):
     in which their all-day events are days; `zones` names those that have another. `version` only
     saves a question; an older server is found out. `ca_bundle` is a file with the certificates
     that are trusted. `calls_per_minute` and `max_connections` stay below what the server's
-    throttling policy permits (EWSMaxConcurrency 27).
+    throttling policy permits (EWSMaxConcurrency 27). `max_streams` bounds the streaming
+    connections, each with up to 200 calendars: HangingConnectionLimit is 3 on premises and 10 at
+    Exchange Online.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
@@ -100,6 +102,7 @@ class Settings(BaseModel):
     zone: Zone = "UTC"
     zones: dict[str, Zone] = Field(default_factory=dict)
     streaming: bool = True
+    max_streams: int = Field(default=3, ge=1, le=100)
 
     @model_validator(mode="after")
     def _one_way_in(self) -> Self:
