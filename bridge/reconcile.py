@@ -13,7 +13,8 @@ from bridge.decision import GONE, Action, Clash, Decision, Missing, Rules, Seen
 from bridge.pairing import join
 from bridge.records import WHOLE, Op, Side, Unit, UnitState
 from bridge.restored import kept, only_restored, still_restored
-from bridge.travel import ANSWERS, carried, difference, may_change, newer, settle
+from bridge.travel import carried, difference, may_change, newer, settle
+from connectors.answers import ANSWERS
 from connectors.contract import Copy
 from mappings import merge, recurrence
 from mappings.merge import Path
