@@ -54,13 +54,16 @@ Absent = list[tuple[LinkConfig, ConnectorError]]
 
 
 class Runtime:
-    """A config at work. Providers open when first used; `close` lets go of everything."""
+    """A config at work. Providers open when first used; `close` lets go of everything. `store`
+    stands in for the database that the config names."""
 
-    def __init__(self, config: Config, system: System | None = None) -> None:
+    def __init__(
+        self, config: Config, system: System | None = None, store: Store | None = None
+    ) -> None:
         self.config = config
         self.system = system or System()
         self._log = logging.getLogger("calbridge")
-        self.store: Store = open_store(
+        self.store: Store = store or open_store(
             config.database, vault=Vault(config.secret_keys), now=self.system.now
         )
         self._providers: dict[str, Provider] = {}

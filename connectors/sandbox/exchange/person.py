@@ -25,6 +25,7 @@ ORDER = (
     "subject", "sensitivity", "body", "html", "categories", "importance", "reminder", "extended",
     "uid", "start", "end", "all_day", "status", "location", "attendees", "recurrence", "zone",
 )  # fmt: skip
+ANSWERS = {"accepted": "Accept", "tentative": "Tentative"}
 TEXTS = {
     "subject": "item:Subject",
     "sensitivity": "item:Sensitivity",
@@ -57,6 +58,19 @@ class Person:
         """An invitation from somebody else lands in the calendar."""
         item = self._mailbox.item(self.create(fields)["id"]).draft()
         item.values["organizer"] = (organizer.partition("@")[0].title(), organizer)
+        return self.show(self._mailbox.put(item).id)
+
+    def answer(self, event: str, answer: str) -> Fields:
+        """Answer an invitation without sending the answer: accepted, declined or tentative. What
+        is declined goes to the Deleted Items."""
+        view = self._view(event)
+        if view.item.values.get("organizer") is None:
+            raise EwsError("ErrorCalendarIsOrganizerForAccept")
+        if answer == "declined":
+            self.remove(event)
+            return {}
+        item = view.item.draft()
+        item.values["calendar:MyResponseType"] = ANSWERS[answer]
         return self.show(self._mailbox.put(item).id)
 
     def cancelled(self, event: str) -> Fields:
@@ -193,6 +207,7 @@ class Person:
             if view.value("item:ReminderIsSet")
             else None,
             "files": [file.name for file in view.files],
+            "organizer": (view.value("organizer") or ("", None))[1],
             "attendees": [guest[1] for guest in view.value("calendar:RequiredAttendees") or ()],
             "extended": {key.name: list(found) for key, found in view.extended.items()},
         }  # fmt: skip

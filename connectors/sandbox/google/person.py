@@ -55,6 +55,12 @@ class Person:
         ]
         writing.patch(write, event, {"attendees": entries})
 
+    def move(self, calendar: str, event: str, destination: str) -> None:
+        """Hand an event to another calendar."""
+        write = self._write(calendar)
+        target = self._write(destination).calendar
+        writing.move(write, event, target)
+
     def split(self, calendar: str, occurrence: str, fields: dict[str, Any]) -> dict[str, Any]:
         """Change "this and following": the old series ends before the occurrence, a new one
         `<base>_R<pivot>` begins with it. The new series."""
