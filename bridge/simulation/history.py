@@ -4,7 +4,7 @@ Each step carries all chance that it needs, so that a history stays the same sto
 taken out of it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from random import Random
@@ -81,6 +81,9 @@ class History:
         return "\n".join([head, *(f"  {step}" for step in self.steps)])
 
 
+HUBS = {"feishu-like": 6, "plain": 1}
+TARGETS = {"google-like": 4, "exchange-like": 4, "feishu-like": 1, "plain": 1}
+"""Which kinds of calendars meet, and how often."""
 PASSES = frozenset({"pass", "full pass"})
 FAULTS = ("refused", "limited", "answer lost", "request lost", "expired", "consent lost")
 LISTINGS = ("short listing", "empty listing", "stale listing")
@@ -114,6 +117,10 @@ def history(seed: int) -> History:
     return _Author(Random(seed)).write(seed)  # noqa: S311 - a simulation, not a secret
 
 
+def _some(chance: Random, weights: Mapping[str, int]) -> str:
+    return chance.choices(list(weights), list(weights.values()))[0]
+
+
 class _Author:
     def __init__(self, chance: Random) -> None:
         self._chance = chance
@@ -123,10 +130,7 @@ class _Author:
 
     def write(self, seed: int) -> History:
         chance = self._chance
-        kinds = (
-            chance.choices(("feishu-like", "plain"), (6, 1))[0],
-            chance.choices(("google-like", "exchange-like", "feishu-like", "plain"), (4, 4, 1, 1))[0],
-        )  # fmt: skip
+        kinds = (_some(chance, HUBS), _some(chance, TARGETS))
         steps = [self._deed() for _ in range(chance.randint(1, 5))]
         for _ in range(chance.randint(2, 7)):
             steps.append(self._pass())
@@ -164,7 +168,7 @@ class _Author:
     def _deed(self) -> Step:
         """Something that a person does. People tend to meet in the same few events."""
         chance = self._chance
-        do = chance.choices(list(_DEEDS), list(_DEEDS.values()))[0]
+        do = _some(chance, _DEEDS)
         if not self._units:
             do = chance.choice(("create", "create series"))
         recent = self._units[-4:]
@@ -178,7 +182,7 @@ class _Author:
         chance = self._chance
         if chance.random() < 0.9:
             return self._deed()
-        do = chance.choices(list(_WORLD), list(_WORLD.values()))[0]
+        do = _some(chance, _WORLD)
         side = chance.choice(tuple(Side))
         return Step(do=do, n=self._number(), side=side, seed=chance.getrandbits(32))
 

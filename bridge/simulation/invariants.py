@@ -6,11 +6,10 @@ engine he uses the projection (which says what a side can hold) and the journal.
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import timedelta
 
-from bridge.records import JournalEntry, Side, Unit, UnitState
 from bridge.reconcile import Rules
+from bridge.records import Side, Unit, UnitState
 from bridge.simulation.ledger import MASKED, Written, name_of, words
 from bridge.simulation.office import Office
 from bridge.simulation.worlds import held
@@ -83,9 +82,7 @@ class _Judge:
             if unit.state is UnitState.DONE and (unit.a or unit.b):
                 yield f"unit {unit.id[:8]} is a tombstone with a shadow"
         for side in Side:
-            refs = Counter(
-                unit.ref(side) for unit in self._living() if unit.ref(side) is not None
-            )
+            refs = Counter(unit.ref(side) for unit in self._living() if unit.ref(side) is not None)
             for ref, count in refs.items():
                 if count > 1:
                     yield f"{count} units claim {ref} on {side.value}"
@@ -170,9 +167,9 @@ class _Judge:
             if entry.lost and any(item.in_journal in text for text in _texts(entry.lost)):
                 return True
             undone = (deletes and entry.op == "delete") or "put back" in entry.cause
-            if undone and entry.before is not None:
-                if item.word in words(jsonform.event_from_json(entry.before)):
-                    return True
+            before = jsonform.event_from_json(entry.before) if undone and entry.before else None
+            if before is not None and item.word in words(before):
+                return True
         return False
 
     def _excused(self) -> set[int]:

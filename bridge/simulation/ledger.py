@@ -23,13 +23,15 @@ _NAME = re.compile(r"\bU(\d+)\b")
 class Written:
     """One value that somebody wrote into a unit. `word` is unique in the history: `T`, `D` and
     `L` with a number in title, description and location, `@` with a wall clock for a time.
-    `masked`: the link did not carry such values then."""
+    `masked`: the link did not carry such values then. `series`: it is the whole unit's, not that
+    of one occurrence."""
 
     word: str
     unit: int
     side: Side
     n: int
     masked: bool = False
+    series: bool = True
 
     @property
     def kind(self) -> str:
@@ -70,6 +72,12 @@ class Ledger:
         seen = words(before) if before else set[str]()
         now = words(after) if after else set[str]()
         self.replaced |= (seen & self.written.keys()) - now
+        if before is not None and after is not None:
+            # Occurrences that still show the old value do not keep it for the series.
+            gone = _own(before) - _own(after)
+            self.replaced |= {
+                word for word in gone & self.written.keys() if self.written[word].series
+            }
         if after is None and unit is None:
             self.nameless += 1
         elif after is None and unit is not None:
@@ -77,7 +85,9 @@ class Ledger:
         for word in sorted(now - seen - self.written.keys()):
             if moved or not word.startswith("@"):
                 masked = word[0] in MASKED[self.content]
-                self.written[word] = Written(word, unit or 0, side, n, masked)
+                self.written[word] = Written(
+                    word, unit or 0, side, n, masked, after is not None and word in _own(after)
+                )
 
     def standing(self) -> Iterator[Written]:
         """The values that nobody knowingly replaced."""
@@ -99,13 +109,18 @@ def name_of(event: Event) -> int | None:
 
 def words(event: Event) -> set[str]:
     """Every value that somebody who looks at the unit sees."""
-    found = {f"@{event.when.start.isoformat()}", *_texts(event.details)}
+    found = _own(event)
     for override in event.overrides:
         if override.cancelled or override.details is None or override.when is None:
             continue
         found.add(f"@{override.when.start.isoformat()}")
         found |= _texts(override.details)
     return found
+
+
+def _own(event: Event) -> set[str]:
+    """What the series itself shows, or the single event."""
+    return {f"@{event.when.start.isoformat()}", *_texts(event.details)}
 
 
 def _texts(details: Details) -> set[str]:

@@ -6,12 +6,12 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 from bridge.config import EndpointConfig, LinkConfig
-from bridge.records import Endpoint, Link, RunKind, Side
 from bridge.reconcile import Rules
+from bridge.records import Endpoint, Link, RunKind, Side
 from bridge.runtime import rules
 from bridge.simulation.faults import Faults, Lister
 from bridge.simulation.history import Break, Step
-from bridge.simulation.ledger import Ledger
+from bridge.simulation.ledger import Ledger, words
 from bridge.simulation.memory import MemoryDatabase, SameThread, new_database, open_again
 from bridge.simulation.people import People
 from bridge.simulation.worlds import ACCOUNT, CALENDAR, Likeness
@@ -25,12 +25,10 @@ from mappings.policy import Policy
 
 BEGINNING = datetime(2026, 3, 1, 12, tzinfo=UTC)
 LINK = "ann/b"
-ENDS = {
-    side: Endpoint(connector=side.value, account=ACCOUNT, calendar=CALENDAR) for side in Side
-}
+ENDS = {side: Endpoint(connector=side.value, account=ACCOUNT, calendar=CALENDAR) for side in Side}
 
 
-class SimulatedCrash(BaseException):  # noqa: N818 - the end of a process, not an error
+class SimulatedCrash(BaseException):
     """The process dies here. No `except Exception` may survive it."""
 
 
@@ -71,6 +69,9 @@ class Office:
     database: MemoryDatabase = field(init=False)
     people: People = field(init=False)
     steps: int = 0
+    raced: int = 0
+    meanwhile: set[int] = field(default_factory=set)
+    shown: dict[str, set[str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.worlds = {side: kind.world(lambda: self.now) for side, kind in self.kinds.items()}
@@ -142,6 +143,7 @@ class Office:
     def run(self, step: Step, *, approved: bool = False) -> Report:
         """One pass by a process of its own, an hour after whatever was before."""
         self.now += timedelta(hours=1)
+        self.meanwhile.clear()
         for item in step.breaks:
             if item.at == 0:
                 self.faults.listing = (step.side, item.what, step.seed)
@@ -211,12 +213,12 @@ class Office:
     def _hook(self, process: _Process, side: Side, moment: str) -> Callable[[Call], None]:
         return lambda call: self._meet(process, side, call, moment)
 
-    def _meet(
-        self, process: _Process, side: Side | None, call: Call | None, moment: str
-    ) -> None:
+    def _meet(self, process: _Process, side: Side | None, call: Call | None, moment: str) -> None:
         """One place where something may come between."""
         process.at += 1
         self.steps += 1
+        if call is not None and side is not None:
+            self._watch(side, call, moment)
         if call is not None and side is not None and moment == "before":
             self._note(f"  {side.value} {call.operation} {call.ref or call.key[:8]}")
         if process.dead:
@@ -224,6 +226,24 @@ class Office:
         for item in [item for item in process.breaks if item.at <= process.at]:
             if self._break(process, item, call, moment):
                 process.breaks.remove(item)
+
+    def _watch(self, side: Side, call: Call, moment: str) -> None:
+        """A write that no guard stops can hit what somebody wrote a moment ago, during the same
+        pass: nobody could know, so nobody is to blame."""
+        if call.operation not in ("update", "delete"):
+            return
+        if self.kinds[side].capabilities.write_guard:
+            return
+        calendar = self.calendar(side)
+        shown = words(calendar.event(call.ref)) if call.ref in calendar.refs() else set[str]()
+        if moment == "before":
+            self.shown[call.ref] = shown
+            return
+        ledger = self.people.ledger
+        for word in self.shown.pop(call.ref, set()) - shown:
+            if word in ledger.written and ledger.written[word].n in self.meanwhile:
+                ledger.replaced.add(word)
+                self.raced += 1
 
     def _break(self, process: _Process, item: Break, call: Call | None, moment: str) -> bool:
         """What comes between happens, if this is a place for it; raises what the pass meets."""
@@ -234,6 +254,7 @@ class Office:
         if call is None:
             return False
         if item.step is not None:
+            self.meanwhile.add(item.step.n)
             self._note(f"  meanwhile {item.step}: {self.people.act(item.step)}")
             return True
         if item.what == "rival":

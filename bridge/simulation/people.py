@@ -132,9 +132,7 @@ class _Deed:
         before = self._calendar.event(ref)
         self._calendar.person_deletes(ref)
         step = self._step
-        self._ledger.note(
-            n=step.n, side=step.side, unit=name_of(before), before=before, after=None
-        )
+        self._ledger.note(n=step.n, side=step.side, unit=name_of(before), before=before, after=None)
 
     # -- deeds ---------------------------------------------------------------------------------
 

@@ -49,14 +49,19 @@ def _without(items: list[T], size: int) -> Iterator[list[T]]:
 
 def _calmer(steps: list[Step], still: Callable[[list[Step]], bool]) -> list[Step]:
     """The same steps with less coming between."""
-    for number, step in enumerate(steps):
-
-        def with_breaks(breaks: Sequence[object], at: int = number) -> list[Step]:
-            return [*steps[:at], replace(steps[at], breaks=tuple(breaks)), *steps[at + 1 :]]
-
-        breaks = _minimal(list(step.breaks), lambda kept: still(with_breaks(kept)))  # noqa: B023
-        steps = with_breaks(breaks)
-        if step.do == "full pass":
-            plain = [*steps[:number], replace(steps[number], do="pass"), *steps[number + 1 :]]
-            steps = plain if still(plain) else steps
+    for number in range(len(steps)):
+        steps = _calmer_at(steps, number, still)
     return steps
+
+
+def _calmer_at(steps: list[Step], number: int, still: Callable[[list[Step]], bool]) -> list[Step]:
+    def instead(step: Step) -> list[Step]:
+        return [*steps[:number], step, *steps[number + 1 :]]
+
+    step = steps[number]
+    breaks = _minimal(
+        list(step.breaks), lambda kept: still(instead(replace(step, breaks=tuple(kept))))
+    )
+    calmer = replace(step, breaks=tuple(breaks))
+    plain = replace(calmer, do="pass")
+    return instead(plain if step.do == "full pass" and still(instead(plain)) else calmer)
