@@ -5,9 +5,10 @@ import random
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from datetime import UTC, datetime
 from types import TracebackType
+from typing import Any
 
 from bridge.config import Config, EndpointConfig, LinkConfig
 from bridge.errors import ConfigError, ConfigProblem, UsageError
@@ -252,7 +253,7 @@ def rules(config: LinkConfig, limits: Mapping[Side, TargetLimits], now: datetime
         policy.reminders,
         policy.color,
         asdict(policy.filters),
-        repr(limits[Side.B]),
+        _spelled(limits[Side.B]),
         [zones.DATA_VERSION for side in Side if limits[side].zone_rules],
     ]
     return Rules(
@@ -262,6 +263,16 @@ def rules(config: LinkConfig, limits: Mapping[Side, TargetLimits], now: datetime
         until=now + window.future if window.future is not None else None,
         digest=identity.digest(content),
     )
+
+
+def _spelled(value: Any) -> Any:
+    """A value of dataclasses and sets as JSON that is the same in every process: the order in
+    which a set shows its members is not."""
+    if is_dataclass(value):
+        return [[item.name, _spelled(getattr(value, item.name))] for item in fields(value)]
+    if isinstance(value, (set, frozenset)):
+        return sorted(map(str, value))
+    return str(value)
 
 
 def _spec(config: LinkConfig) -> str:
