@@ -5,7 +5,7 @@ Providers give an event another id when it is moved, duplicate the bridge's mark
 event, and put a meeting into both calendars when both were invited.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 
 from bridge.decision import GONE, Action, Decision, Seen
@@ -15,7 +15,7 @@ from bridge.records import Link, Op, Side, Unit, UnitState
 from bridge.store import Store
 from bridge.task import Task
 from connectors.contract import Copy
-from mappings import merge
+from mappings import identity, merge
 
 
 @dataclass(slots=True)
@@ -47,13 +47,14 @@ class Sights:
 class Recognition:
     """For one link, over one pass in which both sides were read.
 
-    `later` holds what was seen of units that a task of `settle` is about; it has to be judged once
-    that has been carried out.
+    `alive` asks a side whether it really has the event of that ref. `later` holds what was seen
+    of units that a task of `settle` is about; it has to be judged once that has been carried out.
     """
 
-    def __init__(self, store: Store, link: Link) -> None:
+    def __init__(self, store: Store, link: Link, alive: Callable[[Side, str], bool]) -> None:
         self._store = store
         self._link = link
+        self._alive = alive
         self.later: dict[str, dict[Side, Seen]] = {}
 
     def settle(self, sights: Sights) -> Iterator[Task]:
@@ -83,21 +84,44 @@ class Recognition:
                 del sights.found[stranger.unit.id]
 
     def _marked(self, sights: Sights, side: Side) -> None:
-        """A copy of ours that a person duplicated, or split off, carries our mark too; what it
-        shows is the person's. One that stands at the very same times may be a double of ours, and
-        is not copied further."""
+        """A copy of ours that a person duplicated, split off, moved here from another calendar or
+        took out of the bin carries our mark too; what it shows is the person's. One that stands
+        at the very same times as ours may be a double that we made, and is not copied further."""
         marked = [each for each in sights.strangers(side) if each.copy.origin]
+        if not marked:
+            return
         origins = {each.copy.origin or "" for each in marked}
-        known = self._store.units_by_name(self._link.id, side, origins) if origins else {}
+        known = self._store.units_by_name(self._link.id, side, origins)
+        made = self._made(side) if origins - known.keys() else {}
         for stranger in marked:
-            owners = [
-                copy
-                for unit in known.get(stranger.copy.origin or "", ())
-                if (copy := unit.copy(side)) is not None and copy.ref != stranger.copy.ref
-            ]
-            times = [merge.schedule(copy.event) for copy in owners]
-            if owners and merge.schedule(stranger.copy.event) not in times:
-                sights.add(stranger.unit, side, replace(stranger.copy, origin=None))
+            mark, copy = stranger.copy.origin or "", stranger.copy
+            owners = [unit.copy(side) for unit in known.get(mark, ())]
+            times = [merge.schedule(owner.event) for owner in owners if owner is not None]
+            if mark not in known and mark in made:
+                lost = self._store.unit(self._link.id, made[mark])
+                if lost is not None and lost.copy(side) is None:
+                    sights.add(lost, side, copy)
+                    del sights.found[stranger.unit.id]
+                elif lost is None and self._alive(side, copy.ref):
+                    sights.add(stranger.unit, side, replace(copy, origin=None))
+            elif times and merge.schedule(copy.event) not in times:
+                sights.add(stranger.unit, side, replace(copy, origin=None))
+
+    def _made(self, side: Side) -> dict[str, str]:
+        """The marks of all copies that this installation ever made, except for those that another
+        link looks after in this very calendar; with the id of the unit, if it lives on this link
+        and side, else an empty one."""
+        here, found = self._link.endpoint(side), dict[str, str]()
+        for link in self._store.links():
+            own = link.id == self._link.id
+            made_on = [each for each in Side if link.endpoint(each) != here or own]
+            for unit_id, generation, state in self._store.generations(link.id):
+                living = own and state in (UnitState.LIVE, UnitState.PARKED)
+                for number in range(generation + 1):
+                    for each in made_on:
+                        key = identity.create_key(link.uid, unit_id, each.value, number)
+                        found[key] = unit_id if living and each is side else ""
+        return found
 
     def _paired(self, sights: Sights) -> Iterator[Task]:
         strangers = Strangers(self._link.uid, Side.B, sights.strangers(Side.B))

@@ -204,13 +204,20 @@ class LinkPass:
                         sights.add(unit, side, observation.seen)
         for unit_id in unclear:
             sights.found.pop(unit_id, None)
-        recognition = Recognition(self._store, self._link)
+        recognition = Recognition(self._store, self._link, self._alive)
         for task in recognition.settle(sights):
             yield from self._allow(task)
         self._again |= recognition.later
         for unit, seen in sights.found.values():
             self._seen.add(unit.id)
             yield from self._decide(unit, seen)
+
+    def _alive(self, side: Side, ref: str) -> bool:
+        """Ask a side whether the event is there, unless its answers may lag behind our writes."""
+        connector = self._connectors[side]
+        if connector.capabilities.lag:
+            return False
+        return connector.fetch(self._link.endpoint(side).calendar, ref) is not None
 
     def _nothing_new(self, side: Side, observation: Observation) -> bool:
         """Whether the side shows exactly what we remember: most of a complete listing."""

@@ -107,6 +107,14 @@ class UnitReads(Reads):
         for row in self._by_id(query, batch=10 * CHUNK):
             yield row["ref"], row["id"]
 
+    def generations(self, link_id: int) -> Iterator[tuple[str, int, UnitState]]:
+        """(unit id, generation, state) of all units: what create keys are made of."""
+        query = select(units.c.id, units.c.generation, units.c.state).where(
+            units.c.link_id == link_id
+        )
+        for row in self._by_id(query, batch=10 * CHUNK):
+            yield row["id"], row["generation"], UnitState(row["state"])
+
     def count_units(self, link_id: int) -> dict[UnitState, int]:
         """How many units are in each state."""
         query = (

@@ -38,6 +38,16 @@ def both(pair: Any) -> Any:
     return pair
 
 
+def another_link(pair: Any) -> Any:
+    """The same people's other calendars, linked too."""
+    a, b = pair.here.add_calendar("ann", "a2"), pair.there.add_calendar("ann", "b2")
+    ends = (replace(pair.link.a, calendar="a2"), replace(pair.link.b, calendar="b2"))
+    uid = identity.link_uid(("hub", "ann", "a2"), ("other", "ann", "b2"))
+    with pair.store.begin() as tx:
+        link = tx.put_link(replace(pair.link, id=0, uid=uid, name="second", a=ends[0], b=ends[1]))
+    return replace(pair, a=a, b=b, link=link)
+
+
 def titles(calendar: MemoryCalendar) -> list[str]:
     return sorted(calendar.event(ref).details.title for ref in calendar.refs())
 
@@ -398,3 +408,45 @@ def test_the_mark_of_a_copy_is_the_create_key_of_its_unit(both: Any) -> None:
     both.run()
     (unit,) = both.store.units(both.link.id)
     assert both.b.copy(unit.ref_b).origin == identity.create_key(both.link.uid, unit.id, "b", 0)
+
+
+def test_a_copy_taken_out_of_the_bin_stands_on_both_sides_again(both: Any) -> None:
+    both.a.person_puts(event("Lunch"))
+    both.run()
+    shown = both.b.copy(both.b.refs()[0])
+    both.b.person_deletes(shown.ref)
+    both.run()
+    assert both.a.refs() == []
+    both.b.person_puts(shown.event, origin=shown.origin)
+    both.run()
+    assert titles(both.a) == titles(both.b) == ["Lunch"]
+    settled(both)
+
+
+def test_a_copy_moved_into_another_linked_calendar_moves_on_both_sides(both: Any) -> None:
+    other = another_link(both)
+    both.a.person_puts(event("Lunch"))
+    both.run()
+    shown = both.b.copy(both.b.refs()[0])
+    for order in ((both, other), (other, both)):
+        here, there = (both.b, other.b) if both.b.refs() else (other.b, both.b)
+        shown = here.copy(here.refs()[0])
+        here.person_deletes(shown.ref)
+        there.person_puts(shown.event, origin=shown.origin)
+        for _ in range(2):
+            for link in order:
+                link.run()
+        filled, empty = (both, other) if both.b.refs() else (other, both)
+        assert titles(filled.a) == titles(filled.b) == ["Lunch"]
+        assert empty.a.refs() == empty.b.refs() == []
+
+
+def test_a_copy_of_which_we_never_heard_is_not_taken_for_somebody_s_own(both: Any) -> None:
+    both.a.person_puts(event("Lunch"))
+    both.run()
+    (unit,) = both.store.units(both.link.id)
+    with both.store.begin() as tx:
+        tx.put_units([replace(unit, a=None, b=None, ref_b=None)])
+    both.run(full=True)
+    assert titles(both.a) == titles(both.b) == ["Lunch"]
+    settled(both)
