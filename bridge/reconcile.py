@@ -88,14 +88,14 @@ def _decide_copy(unit: Unit, source: Side, copy: Copy | None, rules: Rules) -> D
     target = source.other
     known = unit.copy(source) is not None and unit.state is not UnitState.DONE
     if not rules.writes(target):
-        return Decision(unit=None, skipped="direction")
+        return _skipped(unit, "direction")
     if not known and copy.origin is not None:
-        return Decision(unit=None, skipped="a copy made by a bridge")
+        return _skipped(unit, "a copy made by a bridge")
     projection = project(copy.event, rules.policy, rules.limits[target])
     if projection.event is None:
-        return Decision(unit=None, skipped=projection.skipped)
+        return _skipped(unit, projection.skipped)
     if not known and not recurrence.overlaps(copy.event, rules.since, rules.until):
-        return Decision(unit=None, skipped="outside the window")
+        return _skipped(unit, "outside the window")
     row = replace(
         _well(unit).with_copy(source, copy),
         losses=projection.losses,
@@ -113,6 +113,12 @@ def _decide_copy(unit: Unit, source: Side, copy: Copy | None, rules: Rules) -> D
         fields=("*",),
     )
     return Decision(unit=row, actions=(action,))
+
+
+def _skipped(unit: Unit, why: str) -> Decision:
+    """Not copied. One that was to be tried again is not any more."""
+    waiting = unit.state is UnitState.PARKED and unit.retry_at is not None
+    return Decision(unit=_tombstone(unit) if waiting else None, skipped=why)
 
 
 def _decide_gone(
@@ -158,6 +164,9 @@ def _recreate(unit: Unit, side: Side, now: Copy, rules: Rules, cause: str) -> De
     row = replace(unit.with_copy(side, None), generation=unit.generation + 1)
     decision = _decide_copy(row, side.other, now, rules)
     desired = None
+    if unit.home is side and decision.unit is not None:
+        # The copy itself has not been written under the link's present rules.
+        decision = replace(decision, unit=replace(decision.unit, policy_digest=unit.policy_digest))
     if unit.home is side and was is not None and shadow is not None:
         edits = carried(merge.changes(shadow.event, now.event), side.other, unit.home, rules)
         whole = merge.transfer(shadow.event, now.event, was.event, edits.keys())

@@ -63,9 +63,11 @@ def _settle(link: Link, unit: Unit, intent: Intent, connector: Connector) -> Uni
         return gone if gone.a or gone.b else replace(gone, state=UnitState.DONE)
     if intent.op is Op.DELETE or intent.desired is None:
         return unit
-    return unit.with_copy(
-        intent.side, explained(shadow, now, jsonform.event_from_json(intent.desired))
-    )
+    known = explained(shadow, now, jsonform.event_from_json(intent.desired))
+    if known.event == shadow.event:
+        return unit.with_copy(intent.side, known)
+    # It has arrived, and what it came from may be another by now: the two are to be compared.
+    return replace(unit.with_copy(intent.side, known), policy_digest="")
 
 
 def _made(connector: Connector, calendar: str, intent: Intent) -> Copy | None:

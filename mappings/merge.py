@@ -127,8 +127,9 @@ def _shown_as_before(before: Event, after: Event, key: Key) -> Shown | None:
 def transfer(before: Event, after: Event, onto: Event, only: Collection[Path] | None) -> Event:
     """`onto` with the changes from `before` to `after` made to it, and nothing else.
 
-    `only` restricts them to some paths. An exception that exists only on `onto` follows a change
-    of the series in every field in which it agreed with the series so far.
+    `only` restricts them to some paths. An exception on `onto` follows a change of the series in
+    every field in which it agreed with the series so far, unless it stands on `after` without
+    having followed there.
     """
     found = changes(before, after)
     if only is not None:
@@ -146,26 +147,36 @@ def transfer(before: Event, after: Event, onto: Event, only: Collection[Path] | 
         result = replace(result, when=after.when, rule=after.rule, rdates=after.rdates)
         result = replace(result, overrides=recurrence.rekey(onto.overrides, onto, result))
     via = (after,) if SCHEDULE in found else (after, before)
-    theirs = {_key_on(result, via, key) for key in after.overrides_by_key}
-    overrides = {
-        override.key: _inherit(override, onto.details, result.details)
-        if override.key not in theirs
-        else override
-        for override in result.overrides
+    theirs = {
+        _key_on(result, via, override.key): override.details
+        for override in after.overrides
+        if override.details is not None
     }
+    overrides = {}
+    for override in result.overrides:
+        there = theirs.get(override.key)
+        alone = {
+            name
+            for name in DETAIL_FIELDS
+            if there is not None and getattr(there, name) != getattr(after.details, name)
+        }
+        overrides[override.key] = _inherit(override, onto.details, result.details, alone)
     _transfer_occurrences(found, before, via, result, overrides)
     return recurrence.tidy(
         replace(result, overrides=tuple(overrides[key] for key in sorted(overrides)))
     )
 
 
-def _inherit(override: Override, old: Details, new: Details) -> Override:
+def _inherit(override: Override, old: Details, new: Details, alone: Collection[str]) -> Override:
+    """An exception follows its series in what it agreed with so far, but for the fields that
+    stand `alone` because they did not follow where the series was changed."""
     if override.details is None or old == new:
         return override
     moved = {
         name: getattr(new, name)
         for name in DETAIL_FIELDS
-        if getattr(old, name) != getattr(new, name)
+        if name not in alone
+        and getattr(old, name) != getattr(new, name)
         and getattr(override.details, name) == getattr(old, name)
     }
     return replace(override, details=replace(override.details, **moved)) if moved else override

@@ -149,6 +149,9 @@ class _Judge:
                 item.masked and item.side is not self._ledger.born.get(item.unit)
             ):
                 continue
+            gone = not any(self._named[side].get(item.unit) for side in Side)
+            if gone and self._ledger.nameless:
+                continue
             sides = {side for side in Side if self._shows(item, side)}
             if sides == set(Side) or self._overruled(item):
                 continue

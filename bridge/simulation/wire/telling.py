@@ -25,6 +25,7 @@ from bridge.sync import Surroundings
 from bridge.vault import Vault
 from connectors.errors import ConnectorError
 from connectors.sandbox.worlds.town import Household, Town
+from connectors.sandbox.worlds.trial import Trial
 
 ROUNDS = 40
 """So many rounds of passes at most until everything has come to rest."""
@@ -103,7 +104,7 @@ class Teller:
         self._database = _Kept(empty.content())
         empty.close()
         self._runtime = self._open()
-        consent_all(household, self._runtime)
+        consent_all(Trial(town.sandboxes, household.config, household.consents), self._runtime)
         self.folk = Folk(household.clients, town.now)
         self._held: set[str] = set()
 
