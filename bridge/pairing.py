@@ -33,11 +33,12 @@ class Stranger:
 @dataclass(frozen=True, slots=True)
 class Match:
     """Two strangers that are one event: the row for both, the other side's copy, and the row that
-    it had by itself."""
+    it had by itself. `doubtful` = others there looked the same."""
 
     unit: Unit
     twin: Copy
     twin_unit: Unit
+    doubtful: bool = False
 
 
 class Strangers:
@@ -58,6 +59,11 @@ class Strangers:
         """The stranger that is the same event as this one of the other side, which is then
         spoken for; None if there is none."""
         return self._marked(other) or self._same(other)
+
+    def resembles(self, other: Stranger) -> bool:
+        """Whether something on this side looks like the event, although it is not the same."""
+        name = _name("look", other.copy)
+        return name is not None and any(ref in self._left for ref in self._by_look.get(name, ()))
 
     def _index(self, kind: str) -> dict[str, list[str]]:
         found: dict[str, list[str]] = {}
@@ -102,7 +108,8 @@ class Strangers:
             found = self._pop(index, name, like=other.copy.event) if name else None
             if found is not None:
                 unit = other.unit if self._side is Side.B else found.unit
-                return Match(replace(unit, home=None), found.copy, found.unit)
+                alike = kind == "look" and self.resembles(other)
+                return Match(replace(unit, home=None), found.copy, found.unit, alike)
         return None
 
     def _pop(
@@ -178,6 +185,17 @@ def join(row: Unit, a: Copy, b: Copy, rules: Rules) -> Decision:
             actions.append(_adoption(row, now[side], "the same event on both sides", side))
             break
     return Decision(unit=row, actions=tuple(actions), clashes=tuple(clashes))
+
+
+def doubted(decision: Decision) -> Decision:
+    """The decision for an event of which several look alike, so that a plan says so."""
+    actions = tuple(
+        replace(action, risk="doubt", cause=f"{action.cause}; others look the same, please check")
+        if action.op in (Op.CREATE, Op.ADOPT)
+        else action
+        for action in decision.actions
+    )
+    return replace(decision, actions=actions)
 
 
 def _own(path: Path) -> bool:

@@ -20,9 +20,11 @@ from mappings import identity, merge
 
 @dataclass(slots=True)
 class Sights:
-    """What both sides showed in a pass, by unit id."""
+    """What both sides showed in a pass, by unit id. `doubtful` are units of which it is not
+    certain whether they stand on the other side already."""
 
     found: dict[str, tuple[Unit, dict[Side, Seen]]] = field(default_factory=dict)
+    doubtful: set[str] = field(default_factory=set)
 
     def add(self, unit: Unit, side: Side, seen: Seen) -> None:
         """One side's word on a unit; the later one counts."""
@@ -128,7 +130,11 @@ class Recognition:
         for stranger in sights.strangers(Side.A) if len(strangers) else ():
             match = strangers.take(stranger)
             if match is None:
+                if strangers.resembles(stranger):
+                    sights.doubtful.add(stranger.unit.id)
                 continue
+            if match.doubtful:
+                sights.doubtful.add(match.unit.id)
             for unit_id in (stranger.unit.id, match.twin_unit.id):
                 sights.found.pop(unit_id, None)
             lost = match.twin_unit if match.unit.id == stranger.unit.id else stranger.unit

@@ -8,7 +8,7 @@ from datetime import datetime
 from bridge.apply import Applier, threads
 from bridge.completion import Completion
 from bridge.observe import Observation, Observer
-from bridge.pairing import Stranger, Strangers
+from bridge.pairing import Stranger, Strangers, doubted
 from bridge.plan import LinkPlan, guard
 from bridge.recognition import Recognition, Sights
 from bridge.reconcile import Action, Rules, Seen, decide, extension
@@ -94,6 +94,7 @@ class LinkPass:
         self._seen: set[str] = set()
         self._again: dict[str, Mapping[Side, Seen]] = {}
         self._doomed: dict[str, tuple[Unit, Mapping[Side, Seen]]] = {}
+        self._doubtful: set[str] = set()
         self._problems: list[tuple[Unit, Unreadable]] = []
         self._outcome = Outcome(link.name)
 
@@ -208,6 +209,7 @@ class LinkPass:
         for task in recognition.settle(sights):
             yield from self._allow(task)
         self._again |= recognition.later
+        self._doubtful = sights.doubtful
         for unit, seen in sights.found.values():
             self._seen.add(unit.id)
             yield from self._decide(unit, seen)
@@ -239,9 +241,13 @@ class LinkPass:
                     match = strangers.take(Stranger(unit, copy))
                     if match is not None:
                         self._seen.add(match.unit.id)
+                        if match.doubtful:
+                            self._doubtful.add(match.unit.id)
                         seen = {side: copy, side.other: match.twin}
                         yield from self._decide(match.unit, seen)
                         continue
+                    if strangers.resembles(Stranger(unit, copy)):
+                        self._doubtful.add(unit.id)
                 yield from self._judge(side, observation)
 
     def _strangers(self, side: Side) -> Strangers:
@@ -295,6 +301,8 @@ class LinkPass:
 
     def _decide(self, unit: Unit, seen: Mapping[Side, Seen]) -> Iterator[Task]:
         decision = decide(unit, seen, self._rules)
+        if unit.id in self._doubtful:
+            decision = doubted(decision)
         if decision.skipped:
             self._outcome.skipped += 1
         if decision.unit is None and not decision.actions:

@@ -199,6 +199,22 @@ def test_a_plan_says_which_events_it_takes_for_the_same(both: Any) -> None:
     assert (action.op.value, action.cause) == ("adopt", "the same event on both sides")
 
 
+def test_a_plan_names_its_doubts(both: Any) -> None:
+    for calendar in (both.a, both.b, both.b):
+        calendar.person_puts(event("Lunch", "2026-03-03T12:00"))
+    for calendar, address in ((both.a, "ann@example.com"), (both.b, "bob@example.com")):
+        calendar.person_puts(event("1:1", organizer=Person(email=address)))
+    both.a.person_puts(event("Clear"))
+    risks = {(action.title, action.op.value, action.risk) for action in both.plan().actions}
+    assert risks == {
+        ("Lunch", "adopt", "doubt"),
+        ("Lunch", "create", "low"),
+        ("1:1", "create", "doubt"),
+        ("1:1", "create", "low"),
+        ("Clear", "create", "low"),
+    }
+
+
 def test_linked_events_are_given_what_they_lack(both: Any) -> None:
     both.policy = replace(TWO_WAY, conflict=Conflict.A)
     both.a.person_puts(event("Lunch", location=Location(name="Canteen")))
