@@ -89,7 +89,6 @@ class Rewriter:
         spare(self._reader, group.items, _occurrences(group.items))
         if group.main.held.shown.pattern is None:
             group = self._announce(group)
-        self._edits.remove([item.id for item in group.leftovers])
         ids = self._insert(calendar, group, planned, mails)
         refused = self._except(ids, planned)
         self._edits.remove([item.id for item in group.items])
@@ -108,7 +107,6 @@ class Rewriter:
         spare(self._reader, group.items[1:], _occurrences(group.items))
         if others:
             group = self._announce(group)
-        self._edits.remove([item.id for item in group.leftovers])
         refused = self._except(self._insert(calendar, group, others, mails), others)
         updates = _updates(group.main, main, main.fields)
         updates |= property_update(units.MARK, main.mark.write())

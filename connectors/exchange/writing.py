@@ -235,6 +235,8 @@ class Writer:
         A move that the server refuses, although by the published rules no neighbour stands in
         its way, is kept as an event of its own, as the plan does with those that cross.
         """
+        # Nobody else writes here: what another making has left behind is of a write that broke off.
+        self._edits.remove([item.id for item in group.leftovers])
         known: frozenset[Key] = frozenset()
         while True:
             for key in sorted(refused - known):
@@ -257,8 +259,12 @@ class Writer:
             group, mails = found, "SendToNone"
 
     def _finished(self, calendar: str, ref: str) -> Group | None:
-        """The unit after a change that came to its end: no exceptions are pending any more."""
+        """The unit after a change that came to its end: no exceptions are pending any more, and
+        nothing of another making is left."""
         group = self._reader.fetch(calendar, ref)
+        if group is not None and group.leftovers:
+            self._edits.remove([item.id for item in group.leftovers])
+            group = self._reader.fetch(calendar, ref)
         due = [item for item in group.items if item.held.pending] if group else []
         if not due:
             return group
