@@ -132,23 +132,33 @@ class ExchangeSandbox(Sandbox):
             call = call_of(self.world, caller, header, body)
             self.budgets.check(call.actor.address)
             if call.name == "GetStreamingEvents":
-                return self.streams.open(call)
+                return self.streams.open(call, self._routed_to(request, call))
             answer = soap.envelope(self._run(call))
         except EwsFaultError as fault:
             return fault.response()
-        return Response(200, answer, {"Content-Type": soap.CONTENT_TYPE, **self._cookie(request)})
+        cookie = self._cookie(request, self._routed_to(request, call))
+        return Response(200, answer, {"Content-Type": soap.CONTENT_TYPE, **cookie})
 
     def _run(self, call: Call) -> soap.Element:
         if call.name in self.subscriptions.operations:
             return self.subscriptions.run(call)
         return operations.run(call)
 
+    def _routed_to(self, request: Request, call: Call) -> str:
+        """The Mailbox server that a request is routed to: by the cookie, else by the mailbox it is
+        anchored to ("How to maintain affinity between a group of subscriptions")."""
+        found = re.search(r"X-BackEndOverrideCookie=(\w+)~", request.headers.get("Cookie") or "")
+        if found:
+            return found[1]
+        anchor = (request.headers.get("X-AnchorMailbox") or "").lower()
+        return self.world.mailboxes.get(anchor, call.mailbox).server
+
     @staticmethod
-    def _cookie(request: Request) -> dict[str, str]:
-        """Affinity ("How to maintain affinity between a group of subscriptions")."""
+    def _cookie(request: Request, server: str) -> dict[str, str]:
         if (request.headers.get("X-PreferServerAffinity") or "").lower() != "true":
             return {}
-        return {"Set-Cookie": "X-BackEndOverrideCookie=mbx1~1942062522; path=/; HttpOnly"}
+        cookie = f"X-BackEndOverrideCookie={server}~1942062522; path=/; HttpOnly"
+        return {"Set-Cookie": cookie}
 
     def rewrite(self, name: str, request: Request, response: Response) -> Response:
         """Spoil an answer (see `rewrites`)."""

@@ -156,7 +156,8 @@ class Event:
 
 @dataclass(eq=False)
 class Mailbox:
-    """One user's mailbox with its folders. `delegates` may open it under their own name."""
+    """One user's mailbox with its folders. `delegates` may open it under their own name; `server`
+    names the Mailbox server that holds it, and its subscriptions."""
 
     address: str
     name: str
@@ -165,6 +166,7 @@ class Mailbox:
     world: "World"
     impersonates: bool = False
     status: Status = "active"
+    server: str = "mbx1"
     delegates: set[str] = field(default_factory=set)
     folders: dict[str, Folder] = field(default_factory=dict)
     where: dict[str, Folder] = field(default_factory=dict)

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 
 from connectors.sandbox.exchange import schema, soap
@@ -13,6 +14,7 @@ from connectors.sandbox.http import Response
 
 NAME = "GetStreamingEvents"
 POLL = 0.1
+MOST = 200
 
 
 class Streams:
@@ -26,14 +28,16 @@ class Streams:
         self._stopping = stopping
         self._generation = 0
         self.open_count = 0
+        self._held: Counter[str] = Counter()
 
     def close_all(self) -> None:
         """End all connections, in the way that the switch `streaming_close` says."""
         self._generation += 1
         self._subscriptions.changed.set()
 
-    def open(self, call: Call) -> Response:
-        """Begin to answer a request. Raises EwsFaultError."""
+    def open(self, call: Call, server: str) -> Response:
+        """Begin to answer a request that has come to a Mailbox server, which knows only the
+        subscriptions of its own mailboxes. Raises EwsFaultError."""
         schema.check(call.body)
         wanted = [line.text for line in children(call.body, "m:SubscriptionIds")]
         minutes = int(text(call.body, "m:ConnectionTimeout"))
@@ -41,26 +45,45 @@ class Streams:
         try:
             if not 1 <= minutes <= 30:
                 raise EwsError("ErrorInvalidArgument", "ConnectionTimeout lies between 1 and 30.")
-            found = self._found(wanted)
+            if len(wanted) > MOST:
+                raise EwsError("ErrorInvalidArgument", f"At most {MOST} subscriptions.")
+            if self._held[call.actor.address] >= call.world.switches.hanging_connections:
+                raise EwsError("ErrorExceededConnectionCount")
         except EwsError as error:
-            lost = [m("ErrorSubscriptionIds", *(t("SubscriptionId", name) for name in wanted))]
-            message = failure(NAME, error, *(lost if "Subscription" in error.code else []))
-            return Response(200, _envelope(message), headers)
+            return Response(200, _envelope(failure(NAME, error)), headers)
+        found, lost = self._found(wanted, server)
+        if lost:
+            names = m("ErrorSubscriptionIds", *(t("SubscriptionId", name) for name in lost))
+            why = next(iter(lost.values()))
+            return Response(200, _envelope(failure(NAME, why, names)), headers)
         for subscription in found:
             subscription.connected = True
         return Response(200, b"", headers, stream=self._stream(call, found, minutes * 60))
 
-    def _found(self, wanted: list[str]) -> list[Subscription]:
-        found = [self._subscriptions.find(name) for name in wanted]
-        if any(subscription.kind != "streaming" for subscription in found):
-            raise EwsError("ErrorInvalidSubscription", "It is not a streaming subscription.")
-        return found
+    def _found(
+        self, wanted: list[str], server: str
+    ) -> tuple[list[Subscription], dict[str, EwsError]]:
+        """The subscriptions, and why some of them are none."""
+        found: list[Subscription] = []
+        lost: dict[str, EwsError] = {}
+        for name in wanted:
+            try:
+                found.append(self._subscriptions.find(name))
+            except EwsError as error:
+                lost[name] = error
+                continue
+            if found[-1].kind != "streaming":
+                lost[name] = EwsError("ErrorInvalidSubscription", "It does not stream.")
+            elif found[-1].mailbox.server != server:
+                lost[name] = EwsError("ErrorSubscriptionNotFound")
+        return found, lost
 
     def _stream(self, call: Call, found: list[Subscription], seconds: float) -> Iterator[bytes]:
         clock, switches = call.world.clock, call.world.switches
         generation, until = self._generation, clock.time() + seconds
         last_sent = time.monotonic()
         self.open_count += 1
+        self._held[call.actor.address] += 1
         try:
             yield _envelope(success(NAME, m("ConnectionStatus", "OK")))
             while clock.time() < until and generation == self._generation:
@@ -82,6 +105,7 @@ class Streams:
                 yield _envelope(success(NAME, m("ConnectionStatus", "Closed")))
         finally:
             self.open_count -= 1
+            self._held[call.actor.address] -= 1
             with self._lock:
                 for subscription in found:
                     subscription.connected = False

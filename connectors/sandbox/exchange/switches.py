@@ -36,6 +36,7 @@ class ExchangeSwitches:
     max_body: bytes of a body beyond which an item is refused.
     quota_items: items that a mailbox may hold, None = any number.
     max_subscriptions: per mailbox.
+    hanging_connections: streaming connections of one caller (HangingConnectionLimit).
     subscription_seconds: life of a streaming subscription after its last connection.
     keep_alive_seconds: between two status messages on a streaming connection, in real time.
     streaming_close: a streaming connection ends with `Closed`, or just ends.
@@ -68,6 +69,7 @@ class ExchangeSwitches:
     max_body: int = 25 * 1024 * 1024
     quota_items: int | None = None
     max_subscriptions: int = 5000
+    hanging_connections: int = 3
     subscription_seconds: float = 1800.0
     keep_alive_seconds: float = 45.0
     streaming_close: bool = True
