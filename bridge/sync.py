@@ -212,7 +212,25 @@ class LinkPass:
         self._doubtful = sights.doubtful
         for unit, seen in sights.found.values():
             self._seen.add(unit.id)
-            yield from self._decide(unit, seen)
+            whole = self._asked_for(unit, seen)
+            if whole is not None:
+                yield from self._decide(unit, whole)
+
+    def _asked_for(self, unit: Unit, seen: Mapping[Side, Seen]) -> Mapping[Side, Seen] | None:
+        """What was seen, and what nobody knows of a side where the unit has a name and was not
+        shown: that it is not there would be a guess. None if that side cannot be understood."""
+        whole = dict(seen)
+        for side in Side:
+            named = unit.ref(side) is not None and unit.copy(side) is None
+            if side in seen or not named or unit.state in (UnitState.DONE, UnitState.DROPPED):
+                continue
+            looked = self._observer(side).fetch(unit)
+            if looked.problem is not None:
+                self._problems.append((unit, looked.problem))
+                return None
+            if looked.seen is not None:
+                whole[side] = looked.seen
+        return whole
 
     def _alive(self, side: Side, ref: str) -> bool:
         """Ask a side whether the event is there, unless its answers may lag behind our writes."""
