@@ -13,10 +13,11 @@ far from its clock needs one that stands there. Fixtures of the class are made f
 what is costly (a server, a session) is better a fixture of the module that they hand out.
 
 Cases follow the declared capabilities: what a provider says it cannot do is not asked of it, and
-what it says it can do is.
+what it says it can do is. A fixture `provider` lets the suite listen to a provider that does so.
 """
 
 from connectors.testing.cases.invitations import InvitationCases
+from connectors.testing.cases.pushes import PushCases
 from connectors.testing.cases.reading import ReadingCases
 from connectors.testing.cases.series import SeriesCases
 from connectors.testing.cases.writing import WritingCases
@@ -25,5 +26,5 @@ from connectors.testing.party import Breakage, OtherParty
 __all__ = ["Breakage", "ConnectorContract", "OtherParty"]
 
 
-class ConnectorContract(ReadingCases, WritingCases, SeriesCases, InvitationCases):
+class ConnectorContract(ReadingCases, WritingCases, SeriesCases, InvitationCases, PushCases):
     """Everything that the bridge relies on."""

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from connectors.contract import Connector, Context
+from connectors.contract import Connector, Context, Provider
 from connectors.exchange import PLUGIN
 from connectors.sandbox.exchange import ExchangeSandbox, ExchangeSwitches
 from connectors.sandbox.faults import Fault
@@ -123,7 +123,7 @@ def sandbox() -> Iterator[ExchangeSandbox]:
 
 
 @pytest.fixture(scope="module")
-def exchange(sandbox: ExchangeSandbox, context: Context) -> Iterator[Connector]:
+def organization(sandbox: ExchangeSandbox, context: Context) -> Iterator[Provider]:
     settings = PLUGIN.settings(
         endpoint=sandbox.ews_url,
         auth="basic",
@@ -132,11 +132,20 @@ def exchange(sandbox: ExchangeSandbox, context: Context) -> Iterator[Connector]:
         zone="Europe/Berlin",
     )
     provider = PLUGIN.open("exchange", settings, context)
-    yield provider.connect(ANN)
+    yield provider
     provider.close()
 
 
+@pytest.fixture(scope="module")
+def exchange(organization: Provider) -> Connector:
+    return organization.connect(ANN)
+
+
 class TestExchange(ConnectorContract):
+    @pytest.fixture
+    def provider(self, organization: Provider) -> Provider:
+        return organization
+
     @pytest.fixture
     def connector(self, exchange: Connector) -> Connector:
         return exchange

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from connectors.capabilities import Capabilities
-from connectors.contract import Connector
+from connectors.contract import Connector, Provider
 from connectors.errors import OutcomeUnknownError, RetryableError
 from connectors.memory import LOSSLESS, Call, MemoryCalendar, MemoryProvider, MemoryWorld
 from connectors.testing.builders import edited, event, moved
@@ -125,9 +125,13 @@ class TestMemory(ConnectorContract):
         )
 
     @pytest.fixture
-    def connector(self, world: MemoryWorld) -> Connector:
+    def provider(self, world: MemoryWorld) -> Provider:
+        return MemoryProvider("memory", world)
+
+    @pytest.fixture
+    def connector(self, world: MemoryWorld, provider: Provider) -> Connector:
         world.add_calendar("ann@example.com", "team")
-        return MemoryProvider("memory", world).connect("ann@example.com")
+        return provider.connect("ann@example.com")
 
     @pytest.fixture
     def calendar(self) -> str:
