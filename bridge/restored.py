@@ -1,10 +1,13 @@
 """What an undo put back stands, although the other side says otherwise. Pure."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
 
-from bridge.decision import Rules
-from bridge.records import WHOLE, Restored, Side, Unit
+from bridge.decision import Rules, Seen
+from bridge.records import WHOLE, Restored, Side, Unit, UnitState
 from bridge.travel import VISIBLE, Changes
+from connectors.contract import Copy
+from mappings import identity
 from mappings.merge import Path
 
 
@@ -28,3 +31,31 @@ def kept(unit: Unit, side: Side, rules: Rules) -> Collection[Path]:
         return ()
     shown = {*VISIBLE[rules.policy.content], "schedule", "when", "exists"}
     return {path for path in unit.restored.paths if path == WHOLE or path[-1] in shown}
+
+
+class Alone:
+    """The units that an undo brought back on one side alone. When the other side shows the same
+    event again, under a new id, it is theirs: otherwise it would be copied a second time."""
+
+    def __init__(self, restored: Iterable[Unit]) -> None:
+        self._by_look: dict[tuple[Side, str], Unit] = {}
+        for unit in restored:
+            for side in Side:
+                if only_restored(unit, side) and unit.state is not UnitState.DROPPED:
+                    copy = unit.copy(side)
+                    key = identity.pairing_key(copy.event) if copy else None
+                    if key is not None:
+                        self._by_look[side.other, key] = unit
+
+    def claim(self, unit: Unit, side: Side, seen: Seen) -> Unit:
+        """The unit that an event of that side belongs to: `unit`, or one of these."""
+        new = unit.a is None and unit.b is None and unit.state is UnitState.LIVE
+        if not self._by_look or not new or not isinstance(seen, Copy) or seen.origin is not None:
+            return unit
+        key = identity.pairing_key(seen.event)
+        twin = self._by_look.pop((side, key), None) if key else None
+        if twin is None:
+            return unit
+        if side is Side.A:
+            return replace(twin, ref_a=seen.ref)
+        return replace(twin, ref_b=seen.ref)

@@ -14,6 +14,7 @@ from bridge.recognition import Recognition, Sights
 from bridge.reconcile import Action, Rules, Seen, decide, extension
 from bridge.records import JournalEntry, Link, LinkState, Op, Run, RunKind, Side, Unit, UnitState
 from bridge.recovery import recover
+from bridge.restored import Alone
 from bridge.store import Store, Tx
 from bridge.task import Counts, Task
 from connectors.contract import Connector, Copy, Unreadable
@@ -88,8 +89,10 @@ class LinkPass:
         self._connectors = connectors
         self._around = around
         self._store = around.store
-        self._full = full or link.policy_digest != rules.digest
+        # What a link was held for may show in a complete listing alone.
+        self._full = full or approved or link.policy_digest != rules.digest
         self._approved = approved
+        self._alone = Alone(self._store.restored_units(link.id))
         self._observers: dict[Side, Observer] = {}
         self._seen: set[str] = set()
         self._again: dict[str, Mapping[Side, Seen]] = {}
@@ -289,6 +292,7 @@ class LinkPass:
         if observation.problem is not None:
             self._problems.append((unit, observation.problem))
         elif observation.seen is not None:
+            unit = self._alone.claim(unit, side, observation.seen)
             if unit.id in self._seen:
                 # Its row may be in flight; the newer sight is judged when that has landed.
                 self._again[unit.id] = {side: observation.seen}

@@ -294,6 +294,36 @@ def test_an_original_that_comes_back_itself_is_not_doubled(office: Office) -> No
     assert office.titles() == ["Dinner"]
 
 
+def test_originals_that_are_put_in_again_under_new_ids_find_their_copies(office: Office) -> None:
+    office.policy = ONE_WAY
+    refs = [office.a.person_puts(lunch(f"E{n}")) for n in range(3)]
+    office.sync()
+    for ref in refs:
+        office.a.person_deletes(ref)
+    office.sync()
+    office.undo()
+    for number in range(3):
+        office.a.person_puts(lunch(f"E{number}", description="put in again"))
+    assert office.sync().counts.created == 0
+    assert office.titles() == ["E0", "E1", "E2"]
+    assert office.b.event(office.copy_of("E1")).details.description == "put in again"
+    office.quiet()
+    comparison = office.verify()
+    assert (comparison.differences, comparison.known) == ([], [])
+
+
+def test_what_only_somebody_else_may_change_is_restored_on_its_own_side(office: Office) -> None:
+    ref = office.a.person_puts(lunch(), organized=False)
+    office.sync()
+    office.a.person_edits(ref, title="BROKEN")
+    office.sync()
+    office.undo()
+    assert (office.titles(Side.A), office.titles()) == (["BROKEN"], ["Lunch"])
+    office.quiet()
+    assert office.titles() == ["Lunch"]
+    assert office.verify().differences == []
+
+
 def test_a_copy_that_somebody_has_made_again_is_not_doubled(office: Office) -> None:
     ref = office.a.person_puts(lunch())
     office.sync()
@@ -554,7 +584,7 @@ def test_an_undo_killed_anywhere_ends_the_same_even_if_a_pass_runs_before_it_is_
     undisturbed.undo(run)
     steps = undisturbed.steps
     expected = _end(undisturbed)
-    for n in range(1, steps + 1):
+    for n in range(1, steps + 1, 1 if capabilities.find_by_key else 3):
         ruined = office.clone(tmp_path / f"{n}.db", n)
         with pytest.raises(Crash):
             ruined.undo(run)
@@ -570,7 +600,7 @@ def _end(office: Office) -> tuple[list[str], list[str]]:
     for world in office.worlds.values():
         world.before = world.after = lambda call: None
     office.sync()
-    office.quiet()
+    assert office.sync(full=True).counts.writes == 0
     states = {unit.state for unit in office.units()}
     assert UnitState.PARKED not in states
     assert office.verify().differences == []
