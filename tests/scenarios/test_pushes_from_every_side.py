@@ -3,6 +3,7 @@
 import logging
 import socket
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
@@ -10,6 +11,8 @@ from typing import Any
 import pytest
 import requests
 
+from bridge import config as config_file
+from bridge.runtime import Runtime, System
 from bridge.subscriptions import LATE, release
 from connectors.sandbox.worlds.calendar_past import timed
 from connectors.sandbox.worlds.office import monday_of
@@ -166,6 +169,24 @@ def test_a_forged_push_causes_no_work(desk: Any) -> None:
         assert service.wait_idle(30)
         assert desk.google_calls("events.list") == before
         assert requests.post(url, headers=genuine, timeout=5).status_code == 200
+
+
+def test_several_processes_on_one_database_open_one_channel(desk: Any) -> None:
+    desk.google.switches.allow_http_push = True
+    desk.connector("google", push_url=f"http://127.0.0.1:{free_port()}/hooks/google")
+    load = config_file.load
+    runtimes = [
+        Runtime(load(desk.path), System(now=desk.feishu.clock.now)) for _process in range(3)
+    ]
+    try:
+        connectors = [runtime.connector("google", ALICE) for runtime in runtimes]
+        with ThreadPoolExecutor(6) as pool:
+            for each in [pool.submit(c.subscribe, ALICE) for c in connectors * 2]:
+                each.result()
+    finally:
+        for runtime in runtimes:
+            runtime.close()
+    assert desk.google_calls("events.watch") == 1
 
 
 def test_a_link_that_ends_leaves_no_channel_behind(desk: Any) -> None:
