@@ -113,6 +113,20 @@ def test_mass_deletion_is_held_until_approved(pair: Any) -> None:
     assert len(pair.b.refs()) == 10
 
 
+def test_deletions_that_only_a_complete_listing_shows_can_be_approved(pair: Any) -> None:
+    refs = [pair.a.person_puts(event(f"E{n}", "2026-03-03T12:00")) for n in range(30)]
+    pair.run()
+    for ref in refs[:20]:
+        pair.a.person_deletes(ref)
+    _changes, unaware = pair.a.changes(None)
+    with pair.store.begin() as tx:
+        tx.set_cursor(pair.link.id, Side.A, unaware)
+
+    assert "shrank" in pair.run(full=True).held
+    assert pair.run(approved=True).counts.deleted == 20
+    assert pair.run(full=True).held == ""
+
+
 @pytest.mark.parametrize("keep", [0, 3])
 def test_a_shrunken_complete_listing_deletes_nothing(pair: Any, keep: int) -> None:
     refs = [pair.a.person_puts(event(f"E{n}", "2026-03-03T12:00")) for n in range(30)]
