@@ -11,8 +11,8 @@ from connectors.errors import FatalError, OutcomeUnknownError, ResyncError
 from connectors.sandbox.exchange import ExchangeSwitches
 from connectors.sandbox.faults import Fault
 from connectors.testing import builders
-from connectors.testing.builders import edited
-from mappings.model import Event
+from connectors.testing.builders import cancelled, edited, moved
+from mappings.model import Event, Key
 
 from .conftest import ALICE, SINCE, UNTIL, Exchange, copies, listed
 
@@ -43,6 +43,30 @@ def test_a_hundred_events_are_made_in_few_calls_and_listed_in_few(exchange: Exch
         event.details.title for event in events
     ]
     assert exchange.calls(before) == ["SyncFolderItems", "GetItem", "GetItem"]
+
+
+def test_exceptions_and_parts_of_many_events_share_their_requests(exchange: Exchange) -> None:
+    """Forty events: ten alone, ten weekly, ten weekly ones with three exceptions each, ten that
+    are two series."""
+    calendar = exchange.calendar()
+    connector = exchange.connect()
+    weekly = builders.event("Weekly", rule="FREQ=WEEKLY;COUNT=9", reminders=())
+    changed = cancelled(
+        edited(moved(weekly, Key("2026-03-16T09:00:00"), start="2026-03-17T09:00"),
+               Key("2026-03-30T09:00:00"), title="Other"),
+        Key("2026-04-13T09:00:00"),
+    )  # fmt: skip
+    events = [single(1), weekly, changed, TWICE] * 10
+    before = exchange.mark()
+    for first in (0, 20):
+        pairs = list(zip(events[first : first + 20], KEYS[first : first + 20], strict=True))
+        made = connector.create_many(calendar, pairs)
+        assert [copy.event for copy in made] == [event for event, _key in pairs]
+    calls = exchange.calls(before)
+    writes = [call for call in calls if call in ("CreateItem", "UpdateItem", "DeleteItem")]
+    # 50 items and 10 removals and 20 changes of occurrences, 20 to a request, in two goes.
+    assert len(writes) == 8
+    assert len(calls) <= 8 + 12
 
 
 def test_nothing_new_costs_one_call_and_an_echo_no_more(exchange: Exchange) -> None:
