@@ -5,7 +5,6 @@ from exchangelib import FileAttachment
 from exchangelib.errors import ErrorOccurrenceCrossingBoundary
 from exchangelib.recurrence import NumberedPattern, Recurrence, WeeklyPattern
 
-
 GUID = "5f0d9f6c-7b44-4f5a-9a52-0f3f7d9b6c11"
 
 
