@@ -11,7 +11,7 @@ from bridge.records import Endpoint, Link, RunKind, Side
 from bridge.runtime import rules
 from bridge.simulation.faults import Faults, Lister
 from bridge.simulation.history import Break, Step
-from bridge.simulation.ledger import Ledger, words
+from bridge.simulation.ledger import Ledger, name_of, words
 from bridge.simulation.memory import MemoryDatabase, SameThread, new_database, open_again
 from bridge.simulation.people import People
 from bridge.simulation.worlds import ACCOUNT, CALENDAR, Likeness
@@ -137,7 +137,7 @@ class Office:
             case "change policy":
                 self._change_policy(step)
             case _:
-                self._note(f"{step}: {self.people.act(step)}")
+                self._note(f"{step}: {self._deed(step)}")
         return None
 
     def run(self, step: Step, *, approved: bool = False) -> Report:
@@ -242,8 +242,7 @@ class Office:
         ledger = self.people.ledger
         for word in self.shown.pop(call.ref, set()) - shown:
             if word in ledger.written and ledger.written[word].n in self.meanwhile:
-                ledger.replaced.add(word)
-                self.raced += 1
+                self._race({word})
 
     def _break(self, process: _Process, item: Break, call: Call | None, moment: str) -> bool:
         """What comes between happens, if this is a place for it; raises what the pass meets."""
@@ -255,7 +254,7 @@ class Office:
             return False
         if item.step is not None:
             self.meanwhile.add(item.step.n)
-            self._note(f"  meanwhile {item.step}: {self.people.act(item.step)}")
+            self._note(f"  meanwhile {item.step}: {self._deed(item.step)}")
             return True
         if item.what == "rival":
             process.breaks.remove(item)
@@ -269,6 +268,26 @@ class Office:
         self._note(f"  {item.what} {moment} {call.operation}")
         process.breaks.remove(item)
         raise error
+
+    def _deed(self, step: Step) -> str:
+        """What somebody writes to a copy of which the bridge has not heard yet that it was made
+        cannot be told from the provider's own way to put it, where nothing tells the time."""
+        ref = self.people.act(step)
+        with self.store() as store:
+            known = {name for name, _unit in store.refs(self.link(store).id, step.side)}
+        event = (
+            self.calendar(step.side).event(ref) if ref in self.calendar(step.side).refs() else None
+        )
+        born = self.people.ledger.born.get(name_of(event) or 0) if event else None
+        if event is not None and ref not in known and born is step.side.other:
+            self._race(
+                {item.word for item in self.people.ledger.written.values() if item.n == step.n}
+            )
+        return ref
+
+    def _race(self, words_: set[str]) -> None:
+        self.people.ledger.replaced |= words_
+        self.raced += len(words_)
 
     def _change_policy(self, step: Step) -> None:
         content = step.chance().choice([*type(self.policy.content)])

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from bridge.records import Side
 from bridge.simulation.history import History, Step
 from bridge.simulation.invariants import judge
-from bridge.simulation.office import Office
+from bridge.simulation.office import Office, Report
 from bridge.simulation.worlds import LIKENESSES
 
 ROUNDS = 200
@@ -18,8 +18,9 @@ IDLE = 10
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """What became of a history. `complaints` is empty if all is well; `digest` is that of its
-    trace; `places` is how many calls and commits there were to break."""
+    """What became of a history. `complaints` is empty if all is well; `places` is how many calls
+    and commits there were to break, `raced` how many edits met an unguarded write in its flight,
+    which nobody could know."""
 
     complaints: tuple[str, ...]
     trace: tuple[str, ...] = field(repr=False)
@@ -28,6 +29,7 @@ class Verdict:
     held: int = 0
     parked: int = 0
     conflicts: int = 0
+    raced: int = 0
 
     @property
     def digest(self) -> str:
@@ -56,6 +58,7 @@ class _Run:
         self._history = history
         self._passes = 0
         self._held = 0
+        self._last_held = False
 
     def run(self) -> Verdict:
         office = self._office
@@ -64,7 +67,8 @@ class _Run:
             self._passes += report is not None
         complaints = [*self._rest(), *judge(office)]
         complaints += self._stay()
-        office.trace += [f"end {side.value}: {event}" for side in Side for event in _shown(office, side)]  # fmt: skip  # noqa: E501
+        for side in Side:
+            office.trace += [f"end {side.value}: {event}" for event in _shown(office, side)]
         with office.store() as store:
             link = office.link(store)
             states = store.count_units(link.id)
@@ -77,6 +81,7 @@ class _Run:
             held=self._held,
             parked=sum(count for state, count in states.items() if state == "parked"),
             conflicts=sum(1 for entry in entries if entry.lost),
+            raced=office.raced,
         )
 
     def _rest(self) -> list[str]:
@@ -94,8 +99,6 @@ class _Run:
                 return []
         return [f"still writing after {ROUNDS} passes: {office.trace[-1]}"]
 
-    _last_held = False
-
     def _stay(self) -> list[str]:
         for number in range(IDLE):
             report = self._pass(full=False)
@@ -104,7 +107,7 @@ class _Run:
         report = self._pass(full=True)
         return [f"a full pass at rest wrote {report.writes}"] if report.writes else []
 
-    def _pass(self, *, full: bool, approved: bool = False):  # type: ignore[no-untyped-def]
+    def _pass(self, *, full: bool, approved: bool = False) -> Report:
         self._passes += 1
         step = Step(do="full pass" if full else "pass", n=0)
         report = self._office.run(step, approved=approved)

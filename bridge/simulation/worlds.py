@@ -22,13 +22,15 @@ CALENDAR = "c"
 class Likeness:
     """How a world behaves. `replaces`: it changes the name of a unit when an occurrence that was
     removed comes back, or a series becomes a single event, because no call can do that in place.
-    `keeps_strays`: it takes an exception at a date that its series has not.
+    `keeps_strays`: it takes an exception at a date that its series has not. `tells_times`: it
+    says when an event was last changed.
     """
 
     name: str
     capabilities: Capabilities
     replaces: bool = False
     keeps_strays: bool = True
+    tells_times: bool = True
 
     @property
     def limits(self) -> TargetLimits:
@@ -38,7 +40,11 @@ class Likeness:
     def world(self, now: Callable[[], datetime]) -> MemoryWorld:
         """A new world of this kind, with one calendar."""
         world = MemoryWorld(
-            self.capabilities, normalise=lambda event: held(event, self), page_size=4, now=now
+            self.capabilities,
+            normalise=lambda event: held(event, self),
+            page_size=4,
+            tells_times=self.tells_times,
+            now=now,
         )
         world.add_calendar(ACCOUNT, CALENDAR)
         return world
@@ -59,6 +65,7 @@ FEISHU = Likeness(
     capabilities=Capabilities(limits=feishu.LIMITS, reshape_refetch=True),
     replaces=True,
     keeps_strays=False,
+    tells_times=False,
 )
 GOOGLE = Likeness(
     name="google-like",

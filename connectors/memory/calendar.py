@@ -238,7 +238,10 @@ class MemoryCalendar:
             for override in () if unit.unreadable else unit.event.overrides:
                 members = (self._member(unit, occurrence_part(override.key)),)
                 yield Fragment(
-                    ref=unit.ref, overrides=(override,), members=members, updated=unit.updated
+                    ref=unit.ref,
+                    overrides=(override,),
+                    members=members,
+                    updated=self._updated(unit),
                 )
 
     def _delta(self, unit: _Unit, since: int) -> Iterator[Change]:
@@ -269,7 +272,7 @@ class MemoryCalendar:
                     if part not in shown
                 ),
                 members=tuple(self._member(unit, part) for part in present),
-                updated=unit.updated,
+                updated=self._updated(unit),
             )
 
     # -- how a unit is shown -------------------------------------------------------------------
@@ -281,8 +284,11 @@ class MemoryCalendar:
             members=tuple(self._member(unit, part) for part in sorted(_parts(unit.event))),
             origin=unit.origin if self._world.capabilities.limits.marks else None,
             organized=unit.organized,
-            updated=unit.updated,
+            updated=self._updated(unit),
         )
+
+    def _updated(self, unit: _Unit) -> datetime | None:
+        return unit.updated if self._world.tells_times else None
 
     def _main(self, unit: _Unit) -> Copy:
         event = replace(unit.event, overrides=())

@@ -48,12 +48,15 @@ class MemoryWorld:
     person; it may raise `RejectedError`. `before` and `after` meet every call of the bridge:
     what they raise is a fault before, respectively after, the call took effect. `calls` counts
     them by operation (a page of a listing is one call), `mails` names everybody whom a call of
-    the bridge would have mailed, `subscribed` are the (account, calendar) that pushes go out for. Thread safe; persons act through `MemoryCalendar.person_*`.
+    the bridge would have mailed, `subscribed` are the (account, calendar) that pushes go out for,
+    `tells_times` whether copies say when they were last changed. Thread safe; persons act through
+    `MemoryCalendar.person_*`.
     """
 
     capabilities: Capabilities = LOSSLESS
     normalise: Callable[[Event], Event] = lambda event: event
     page_size: int = 100
+    tells_times: bool = True
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     before: Callable[[Call], None] = lambda call: None
     after: Callable[[Call], None] = lambda call: None
