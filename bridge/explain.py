@@ -12,7 +12,7 @@ from bridge.decision import GONE, Rules, Seen
 from bridge.reconcile import decide
 from bridge.records import WHOLE, JournalEntry, Link, LinkState, Op, Side, Unit, UnitState
 from bridge.travel import difference
-from connectors.contract import Connector, Copy, HasAddresses
+from connectors.contract import Connector, Copy, HasAddresses, fetch_again
 from connectors.errors import ConnectorError
 from mappings import jsonform, merge, recurrence
 from mappings.errors import UnmappableError
@@ -130,9 +130,8 @@ def look(link: Link, unit: Unit, connectors: Mapping[Side, Connector]) -> dict[S
         ref, shadow = unit.ref(side), unit.copy(side)
         if ref is None:
             continue
-        keys = [override.key for override in shadow.event.overrides] if shadow else []
         try:
-            copy = connectors[side].fetch(link.endpoint(side).calendar, ref, keys)
+            copy = fetch_again(connectors[side], link.endpoint(side).calendar, ref, shadow)
         except ConnectorError as error:
             seen[side] = error.message
         except UnmappableError as error:

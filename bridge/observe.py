@@ -23,6 +23,7 @@ from connectors.contract import (
     Page,
     Unreadable,
     Whole,
+    fetch_again,
 )
 from connectors.errors import RejectedError
 from mappings import identity, merge
@@ -217,9 +218,8 @@ class Observer:
     def _ask(self, ref: str, unit: Unit) -> Observation:
         """Read one unit directly. One that cannot be understood stops nobody else."""
         shadow = unit.copy(self._side)
-        keys = [override.key for override in shadow.event.overrides] if shadow else []
         try:
-            copy = self._connector.fetch(self._calendar, ref, keys)
+            copy = fetch_again(self._connector, self._calendar, ref, shadow)
         except (RejectedError, UnmappableError) as error:
             problem = Unreadable(ref=ref, code=error.code, detail=str(error))
             return Observation(unit=unit, problem=problem)

@@ -7,14 +7,18 @@ that somebody else's edit made in between stays visible as an edit.
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from datetime import timedelta
 
 from bridge.records import Intent, Link, Op, Side, Unit, UnitState
 from bridge.store import Store, Tx
-from connectors.contract import Connector, Copy
+from connectors.contract import Connector, Copy, fetch_again
 from connectors.errors import ConflictError, RejectedError
 from mappings import identity, jsonform, merge
 from mappings.errors import UnmappableError
 from mappings.model import Event
+
+MEANWHILE = timedelta(seconds=30)
+"""A change this long after a create was announced is not the create's own, whatever the clocks."""
 
 
 def recover(
@@ -49,13 +53,12 @@ def _settle(link: Link, unit: Unit, intent: Intent, connector: Connector) -> Uni
         shadow = unit.copy(intent.side)
         if found is None or (shadow is not None and shadow.ref == found.ref):
             return unit
-        generation = _generation(link, unit, intent)
-        return replace(unit.with_copy(intent.side, found), generation=generation)
+        row = unit.with_copy(intent.side, _as_made(found, intent))
+        return replace(row, generation=_generation(link, unit, intent), policy_digest="")
     shadow = unit.copy(intent.side)
     if shadow is None:
         return unit
-    keys = [override.key for override in shadow.event.overrides]
-    now = connector.fetch(calendar, shadow.ref, keys)
+    now = fetch_again(connector, calendar, shadow.ref, shadow)
     if now is None:
         if intent.op is not Op.DELETE:
             return unit  # its disappearance is news for the next reading
@@ -81,6 +84,23 @@ def _made(connector: Connector, calendar: str, intent: Intent) -> Copy | None:
         return None  # made, and deleted since
 
 
+def _as_made(found: Copy, intent: Intent) -> Copy:
+    """The copy as the create left it. What it holds otherwise is the provider's way to put it,
+    unless it says that somebody wrote to it later."""
+    if found.updated is None or found.updated <= intent.at + MEANWHILE:
+        return found
+    return _unversioned(found, jsonform.event_from_json(intent.desired), None)
+
+
+def _unversioned(now: Copy, event: Event, shadow: Copy | None) -> Copy:
+    """`now` with content that is older than it. Under the versions of what is not known yet, a
+    write would pass every guard."""
+    members = tuple(
+        replace(item, version=shadow.version(item.part) if shadow else None) for item in now.members
+    )
+    return replace(now, event=event, members=members)
+
+
 def _generation(link: Link, unit: Unit, intent: Intent) -> int:
     """Of which making of the unit the key is: the row's, or the one that was to replace it."""
     following = unit.generation + 1
@@ -100,6 +120,4 @@ def explained(shadow: Copy, now: Copy, desired: Event) -> Copy:
     event = merge.transfer(shadow.event, now.event, shadow.event, ours)
     if event == now.event:
         return now
-    # Under the versions of what is not known yet, a write would pass every guard.
-    members = tuple(replace(item, version=shadow.version(item.part)) for item in now.members)
-    return replace(now, event=event, members=members)
+    return _unversioned(now, event, shadow)

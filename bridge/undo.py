@@ -36,7 +36,7 @@ from bridge.recovery import recover
 from bridge.sync import Surroundings
 from bridge.task import Task
 from bridge.travel import PROVIDER_MADE, difference
-from connectors.contract import Connector, Copy
+from connectors.contract import Connector, Copy, fetch_again
 from connectors.errors import ConnectorError, RejectedError
 from mappings import identity, merge
 from mappings.errors import UnmappableError
@@ -153,10 +153,9 @@ class Undo:
     def _ask(self, unit: Unit, deed: Deed) -> Seen:
         connector, side = self._connectors[deed.side], deed.side
         calendar, ref, shadow = self._link.endpoint(side).calendar, unit.ref(side), unit.copy(side)
-        if ref is not None:
-            keys = [override.key for override in shadow.event.overrides] if shadow else []
-            if (now := connector.fetch(calendar, ref, keys)) is not None:
-                return now
+        now = fetch_again(connector, calendar, ref, shadow) if ref is not None else None
+        if now is not None:
+            return now
         if deed.after is None and unit.generation and connector.capabilities.find_by_key:
             # Somebody may have taken it out of the provider's bin himself.
             key = identity.create_key(self._link.uid, unit.id, side.value, unit.generation - 1)

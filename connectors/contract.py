@@ -235,6 +235,24 @@ class Completes(Protocol):
 
 
 @runtime_checkable
+class FetchesAgain(Protocol):
+    """A connector that finds all of a unit only if it is told what was seen of it."""
+
+    def fetch_again(self, calendar: str, copy: Copy) -> Copy | None:
+        """As `Connector.fetch`, for the unit that `copy` shows."""
+
+
+def fetch_again(connector: Connector, calendar: str, ref: str, shown: Copy | None) -> Copy | None:
+    """The unit as it is now with all its exceptions, None if it is gone. `shown` is how it was
+    last seen, if it was."""
+    if shown is None or shown.ref != ref:
+        return connector.fetch(calendar, ref)
+    if isinstance(connector, FetchesAgain):
+        return connector.fetch_again(calendar, shown)
+    return connector.fetch(calendar, ref, [override.key for override in shown.event.overrides])
+
+
+@runtime_checkable
 class CreatesMany(Protocol):
     """A connector that makes several units with one call, up to `Capabilities.batch_size`."""
 

@@ -39,7 +39,7 @@ Wire = Mapping[str, Any]
 
 LIMITS = TargetLimits(
     title_length=1000,
-    description_length=40960,
+    description_length=40960 - 500,
     location_length=512,
     reminder_range=(-20160, 20160),
     default_reminders=False,
@@ -52,9 +52,11 @@ LIMITS = TargetLimits(
     rules=RuleLimits(
         parts=frozenset({"BYMONTH", "BYMONTHDAY", "BYDAY", "BYSETPOS"}),
         rdates=False,
+        spelled_out=True,
     ),
 )
-"""What an event of a Feishu calendar can hold."""
+"""What an event of a Feishu calendar can hold. A description leaves room for a line of ours
+(`mappings.feishu_extras`)."""
 
 _ADDRESS_LENGTH = 255
 _DAY = timedelta(days=1)
@@ -138,7 +140,7 @@ def decode(wire: Wire, switches: FeishuDialect = DEFAULT, *, role: str = "") -> 
     """
     when = _decode_when(wire, switches)
     event = Event(
-        details=_decode_details(wire, role), when=when, uid=uid_of(str(wire.get("event_id", "")))
+        details=decode_details(wire, role), when=when, uid=uid_of(str(wire.get("event_id", "")))
     )
     text = wire.get("recurrence")
     if not text:
@@ -154,7 +156,7 @@ def decode_override(
     key = key_of(str(wire.get("event_id", "")), series)
     if is_cancelled(wire):
         return Override(key=key, cancelled=True)
-    return Override(key=key, details=_decode_details(wire, role), when=_decode_when(wire, switches))
+    return Override(key=key, details=decode_details(wire, role), when=_decode_when(wire, switches))
 
 
 def key_of(event_id: str, series: When) -> Key:
@@ -215,7 +217,8 @@ def _zone(name: str | None) -> str:
     return zone
 
 
-def _decode_details(wire: Wire, role: str) -> Details:
+def decode_details(wire: Wire, role: str = "") -> Details:
+    """Everything about the event except when it happens; `role` as for `decode`."""
     description, lines = footer.split(richtext.canonical(wire.get("description") or ""))
     reminders = wire.get("reminders")
     organizer = wire.get("event_organizer") or {}

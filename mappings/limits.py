@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from mappings.model import Busy, Freq, Visibility
+from mappings.model import Busy, Freq, Rule, Visibility
 
 OWN_VIEW = frozenset({"visibility", "busy", "color", "reminders"})
 """What most providers let a participant change on an event that somebody else organises."""
@@ -14,6 +14,8 @@ class RuleLimits:
     """Which recurrence rules a target takes as they are (RFC 5545 part names).
 
     `parts` are the BY parts it understands, `rdates` whether extra dates may stand on a series.
+    `spelled_out` = it shows every date that a rule does not give as an exception with all of its
+    content (`mappings.spelled`).
     """
 
     freqs: frozenset[Freq] = frozenset({Freq.DAILY, Freq.WEEKLY, Freq.MONTHLY, Freq.YEARLY})
@@ -22,6 +24,24 @@ class RuleLimits:
     )
     rdates: bool = True
     max_interval: int | None = None
+    spelled_out: bool = False
+
+    def takes(self, rule: Rule) -> bool:
+        """Whether the rule can be written as it is."""
+        used = {
+            "BYMONTH": rule.by_month,
+            "BYWEEKNO": rule.by_week_no,
+            "BYYEARDAY": rule.by_year_day,
+            "BYMONTHDAY": rule.by_month_day,
+            "BYDAY": rule.by_day,
+            "BYHOUR": rule.by_hour,
+            "BYMINUTE": rule.by_minute,
+            "BYSECOND": rule.by_second,
+            "BYSETPOS": rule.by_set_pos,
+        }
+        short = self.max_interval is None or rule.interval <= self.max_interval
+        parts = {part for part, values in used.items() if values}
+        return short and rule.freq in self.freqs and parts <= self.parts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -145,7 +145,15 @@ def transfer(before: Event, after: Event, onto: Event, only: Collection[Path] | 
     )
     if SCHEDULE in found:
         result = replace(result, when=after.when, rule=after.rule, rdates=after.rdates)
+        result = replace(result, rdates=tuple({*result.rdates, *_spelled(onto, after)}))
         result = replace(result, overrides=recurrence.rekey(onto.overrides, onto, result))
+    loose = _spelled(result, after) - result.overrides_by_key.keys()
+    if loose:
+        apart = (
+            Override(key=key, details=onto.details, when=recurrence.when_of(onto, key))
+            for key in loose
+        )
+        result = replace(result, overrides=(*result.overrides, *apart))
     via = (after,) if SCHEDULE in found else (after, before)
     theirs = {
         _key_on(result, via, override.key): override.details
@@ -165,6 +173,15 @@ def transfer(before: Event, after: Event, onto: Event, only: Collection[Path] | 
     return recurrence.tidy(
         replace(result, overrides=tuple(overrides[key] for key in sorted(overrides)))
     )
+
+
+def _spelled(event: Event, other: Event) -> set[Key]:
+    """The extra dates of `event` that the other side can only show as exceptions that stand by
+    themselves (`mappings.spelled`): they do not follow when the series is changed there."""
+    if not event.rdates or event.rdates == other.rdates:
+        return set()
+    there = {item.key for item in other.overrides if not item.cancelled}
+    return {key for key in event.rdates if key in there and not is_member(other, key)}
 
 
 def _inherit(override: Override, old: Details, new: Details, alone: Collection[str]) -> Override:
@@ -206,7 +223,7 @@ def _transfer_occurrences(
             overrides.pop(here, None)
             continue
         current = shown(replace(result, overrides=tuple(overrides.values())), here)
-        base = current or shown(after, key)
+        base = current or _revived(after, key, result, here)
         if base is None:
             continue
         new = _following(values, shown(before, key), base, result, here) if inherits else values
@@ -214,6 +231,23 @@ def _transfer_occurrences(
         if here != key and when == recurrence.when_of(after, key):
             when = recurrence.when_of(result, here)
         overrides[here] = Override(key=here, details=replace(base.details, **new), when=when)
+
+
+def _revived(after: Event, key: Key, series: Event, here: Key) -> Shown | None:
+    """An occurrence of `after` that was not there on the other side: in what it agrees with its
+    series, it agrees with that one, too."""
+    there = shown(after, key)
+    if there is None:
+        return None
+    agreed = {
+        name: getattr(series.details, name)
+        for name in DETAIL_FIELDS
+        if getattr(there.details, name) == getattr(after.details, name)
+    }
+    ruled = there.when == recurrence.when_of(after, key)
+    return Shown(
+        replace(there.details, **agreed), recurrence.when_of(series, here) if ruled else there.when
+    )
 
 
 def _following(

@@ -28,6 +28,7 @@ from mappings.model import (
     When,
 )
 from mappings.policy import AttendeePolicy, Content, Filters, Policy
+from mappings.spelled import spelled_out
 
 LISTED_ATTENDEES = 50
 """How many attendees a footer names; the rest is counted."""
@@ -86,6 +87,8 @@ class _Projector:
         if reason := refused(event.details, event.when, self._policy.filters):
             return Projection(event=None, skipped=reason)
         masked = self._masks(event.details)
+        if self._limits.rules.spelled_out:
+            event = spelled_out(event, self._limits.rules)
         try:
             event = self._within_time(event)
         except _Skip as skip:

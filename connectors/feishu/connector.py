@@ -11,6 +11,7 @@ from connectors.errors import FatalError
 from connectors.feishu import addresses
 from connectors.feishu.api import CalendarApi, Wire
 from connectors.feishu.errors import PROVIDER
+from connectors.feishu.extras import Extras
 from connectors.feishu.listing import Lister
 from connectors.feishu.reading import EventReader
 from connectors.feishu.settings import Settings
@@ -66,6 +67,7 @@ class FeishuConnector:
         now: Callable[[], datetime],
         open_id: Callable[[], str | None],
         user_ids: UserIds,
+        extras: Extras,
     ) -> None:
         dialect = settings.dialect.mapping
         self.capabilities = capabilities_of(settings)
@@ -73,7 +75,7 @@ class FeishuConnector:
         self._as_user = as_user
         self._open_id = open_id
         self._attendees = settings.attendees == "read"
-        self._reader = EventReader(api, dialect, now, attendees=self._attendees)
+        self._reader = EventReader(api, dialect, now, attendees=self._attendees, extras=extras)
         self._writer = EventWriter(api, self._reader, dialect, now, user_ids)
         self._lister = Lister(
             api,
@@ -119,6 +121,12 @@ class FeishuConnector:
     def fetch(self, calendar: str, ref: str, keys: Sequence[Key] = ()) -> Copy | None:
         """See `Connector`; the calls are told at `EventReader.fetch`."""
         return self._reader.fetch(self.resolve(calendar), ref, keys)
+
+    def fetch_again(self, calendar: str, copy: Copy) -> Copy | None:
+        """See `FetchesAgain`: dates beside a series are found only by their own ids."""
+        keys = [override.key for override in copy.event.overrides]
+        ids = {member.id for member in copy.members if member.part != "main"}
+        return self._reader.fetch(self.resolve(calendar), copy.ref, keys, ids)
 
     @property
     def left_out(self) -> frozenset[str]:

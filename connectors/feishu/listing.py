@@ -162,16 +162,19 @@ class _Batch:
         """What this page tells; on the last one also what had to wait."""
         changes: list[Change] = []
         for wire in wires:
-            if feishu.is_exception(wire):
+            extra = self._reader.extras.of(self._calendar, wire)
+            if extra is not None:
+                self._waiting.setdefault(extra.main, []).append(wire)
+            elif feishu.is_exception(wire):
                 ref = feishu.main_id(str(wire["event_id"]))
                 self._waiting.setdefault(ref, []).append(wire)
             else:
                 changes.append(self._main(wire))
         for ref in [ref for ref in self._waiting if ref in self._seen]:
             changes += self._fragment(ref, self._seen[ref], self._waiting.pop(ref))
-        if last and self._delta:
+        if last:
             for ref, waiting in self._waiting.items():
-                changes += self._late(ref, waiting)
+                changes += self._late(ref, waiting) if self._delta else self._alone(waiting)
         return changes
 
     def _main(self, wire: Wire) -> Change:
@@ -193,30 +196,42 @@ class _Batch:
     def _late(self, ref: str, waiting: list[Wire]) -> list[Change]:
         """Exceptions whose series did not change itself. No series any more = orphans, which
         Feishu leaves behind when a series is deleted; nobody sees them."""
-        when = self._series.recall(self._calendar, ref, waiting)
-        if when is not None:
+        exceptions = [wire for wire in waiting if feishu.is_exception(wire)]
+        when = self._series.recall(self._calendar, ref, exceptions)
+        if when is not None and exceptions:
             return self._fragment(ref, when, waiting)
         wire = self._api.event(self._calendar, ref, attendees=False)
         if wire is None or feishu.is_cancelled(wire):
-            return []
+            return self._alone(waiting)
         try:
             copy = self._reader.copy(self._calendar, wire)
         except UnmappableError as error:
             return [Unreadable(ref=ref, code=error.code, detail=error.detail)]
         self._series.remember(self._calendar, ref, copy.event.when)
-        return self._fragment(ref, copy.event.when, waiting) if copy.event.recurring else []
+        return self._fragment(ref, copy.event if copy.event.recurring else None, waiting)
+
+    def _alone(self, waiting: Iterable[Wire]) -> list[Change]:
+        """Dates beside a series that is gone are events for themselves from then on."""
+        return [self._main(wire) for wire in waiting if not feishu.is_exception(wire)]
 
     def _fragment(
         self, ref: str, series: Event | When | None, waiting: Iterable[Wire]
     ) -> list[Change]:
         """The exceptions of one series, if there (still) is one that can be read."""
         if series is None:
-            return []
+            return self._alone(waiting)
         when = series.when if isinstance(series, Event) else series
         overrides: dict[str, Override] = {}
         members: dict[str, Member] = {}
         try:
             for wire in waiting:
+                extra = self._reader.extras.of(self._calendar, wire)
+                if extra is not None:
+                    override, member = self._reader.extra_date(self._calendar, wire, extra)
+                    overrides[override.key] = override
+                    if not override.cancelled:
+                        members[member.part] = member
+                    continue
                 if feishu.is_cancelled(wire) and is_stray(str(wire["event_id"]), when):
                     continue
                 override, member = self._reader.override(self._calendar, wire, when)

@@ -20,6 +20,7 @@ from connectors.feishu.client import Call, Client, TokenKind
 from connectors.feishu.connector import FeishuConnector, capabilities_of
 from connectors.feishu.errors import PROVIDER
 from connectors.feishu.examine import examine
+from connectors.feishu.extras import Extras
 from connectors.feishu.longconn import LongConnection
 from connectors.feishu.session import Access, Open, Session
 from connectors.feishu.settings import Settings
@@ -41,6 +42,7 @@ class FeishuProvider:
         self._app = App(settings, self._session(Open(), _TOKEN_ATTEMPTS), context.now)
         self._tenant = self._session(TenantAccess(self._app, context.now))
         self._webhook = Webhook(name, settings, context.now)
+        self._extras = Extras()
         self._users: dict[str, UserAccess] = {}
         self._people: dict[str, Identity] = {}
         self._lock = Lock()
@@ -66,6 +68,7 @@ class FeishuProvider:
             now=self._context.now,
             open_id=lambda: self._open_id(account) if tenant else None,
             user_ids=lambda addresses: identities.open_ids(self._tenant, addresses),
+            extras=self._extras,
         )
 
     def user_access(self, account: str) -> UserAccess:

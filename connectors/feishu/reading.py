@@ -13,9 +13,11 @@ from connectors.contract import Copy, Member
 from connectors.errors import RejectedError
 from connectors.feishu.api import CalendarApi, Wire
 from connectors.feishu.errors import ATTENDEES_HIDDEN, PROVIDER, TOO_MANY_INSTANCES
+from connectors.feishu.extras import Extras, is_extra, override_of
 from mappings import feishu, recurrence
 from mappings.errors import UnmappableError
 from mappings.feishu import FeishuDialect
+from mappings.feishu_extras import Extra, unmarked
 from mappings.model import Details, Event, Key, Occurrence, Override, When
 
 _PARALLEL_READS = 8
@@ -42,7 +44,9 @@ class EventReader:
         now: Callable[[], datetime],
         *,
         attendees: bool,
+        extras: Extras,
     ) -> None:
+        self.extras = extras
         self._api = api
         self._dialect = dialect
         self._now = now
@@ -74,7 +78,7 @@ class EventReader:
             event = feishu.decode(wire, self._dialect, role=role)
         return Copy(
             ref=ref,
-            event=event,
+            event=replace(event, details=unmarked(event.details)[0]),
             members=(Member(part="main", id=ref),),
             organized=feishu.organized(wire, calendar),
         )
@@ -86,6 +90,12 @@ class EventReader:
         with _understood():
             override = feishu.decode_override(wire, series, self._dialect, role=role)
         return override, Member(part=occurrence_part(override.key), id=str(wire["event_id"]))
+
+    def extra_date(self, calendar: str, wire: Wire, extra: Extra) -> tuple[Override, Member]:
+        """A date beside a series, from the event that stands for it. Raises `UnmappableError`."""
+        if feishu.is_cancelled(wire):
+            return Override(key=extra.key, cancelled=True), _member(extra.key, wire)
+        return override_of(self.copy(calendar, wire).event, str(wire["event_id"]), extra)
 
     def _role(self, calendar: str, wire: Wire) -> str:
         """The role matters only where details are absent: were they withheld?"""
@@ -157,12 +167,13 @@ class EventReader:
     # -- single units --------------------------------------------------------------------------
 
     def fetch(
-        self, calendar: str, ref: str, keys: Sequence[Key] = (), ids: Iterable[str] = ()
+        self, calendar: str, ref: str, keys: Sequence[Key] = (), ids: Collection[str] = ()
     ) -> Copy | None:
         """The unit with its exceptions, None if it is gone. `RejectedError` if it is unreadable.
 
         Feishu has no call for "the exceptions of a series". They are found among the instances
-        of two years back and two years ahead; beyond that only those that `keys` or `ids` name are.
+        of two years back and two years ahead; beyond that only those that `keys` or `ids` name are,
+        and of the dates beside the series only those that `ids` name.
         One GET for the event, two or more for the instances, one per exception.
         """
         wire = self._event(calendar, ref)
@@ -172,8 +183,10 @@ class EventReader:
             copy = self.copy(calendar, wire)
             if not copy.event.recurring:
                 return copy
+            extras = {event_id for event_id in ids if is_extra(event_id, ref)}
             known = {_occurrence_id(ref, key, copy.event.when) for key in keys}
-            exceptions = self._exceptions(calendar, copy, known.union(ids))
+            exceptions = self._exceptions(calendar, copy, known.union(ids) - extras)
+            exceptions += self._beside(calendar, ref, extras)
         except UnmappableError as error:
             raise RejectedError(error.detail, provider=PROVIDER, code=error.code) from error
         return _with_exceptions(copy, exceptions)
@@ -198,6 +211,18 @@ class EventReader:
             if wire is not None and (feishu.is_cancelled(wire) or wire.get("is_exception"))
         }
         return self._overrides(calendar, copy, found)
+
+    def _beside(
+        self, calendar: str, ref: str, ids: Collection[str]
+    ) -> list[tuple[Override, Member]]:
+        """The dates beside a series that still say so."""
+        wires = self.each(sorted(ids), lambda event_id: self._event(calendar, event_id))
+        found = []
+        for wire in wires:
+            extra = self.extras.of(calendar, wire) if wire else None
+            if wire and extra and extra.main == ref and not feishu.is_cancelled(wire):
+                found.append(self.extra_date(calendar, wire, extra))
+        return found
 
     def _instances(self, calendar: str, copy: Copy) -> tuple[dict[str, Wire], set[str]]:
         """The removed occurrences of a series, and the ids of the changed ones."""
@@ -249,8 +274,10 @@ class EventReader:
             single = {name: value for name, value in wire.items() if name != "recurrence"}
             role = self._role(calendar, wire)
             event = feishu.decode(single, self._dialect, role=role)
+            extra = self.extras.of(calendar, wire)
+            ref = extra.main if extra else feishu.main_id(event_id)
             for occurrence in recurrence.expand(event, since, until):
-                yield feishu.main_id(event_id), occurrence
+                yield ref, occurrence
 
     def _views(self, calendar: str, since: datetime, until: datetime) -> Iterator[Wire]:
         """Windows as wide as Feishu takes them, halved where they hold too much."""
@@ -279,6 +306,10 @@ def _with_exceptions(copy: Copy, exceptions: Sequence[tuple[Override, Member]]) 
         event=recurrence.tidy(replace(copy.event, overrides=overrides)),
         members=in_order([*copy.members, *(member for _, member in exceptions)]),
     )
+
+
+def _member(key: Key, wire: Wire) -> Member:
+    return Member(part=occurrence_part(key), id=str(wire["event_id"]))
 
 
 def _occurrence_id(ref: str, key: Key, series: When) -> str:

@@ -15,26 +15,30 @@ from connectors.contract import Copy, Member
 from connectors.errors import ConflictError, RejectedError
 from connectors.feishu.api import CalendarApi, Wire
 from connectors.feishu.errors import EVENT_GONE, PROVIDER
+from connectors.feishu.extras import is_extra
 from connectors.feishu.reading import EventReader, in_order, is_stray
 from mappings import feishu, recurrence
 from mappings.errors import UnmappableError
 from mappings.feishu import FeishuDialect
+from mappings.feishu_extras import Extra, marked
 from mappings.members import is_member
 from mappings.model import Attendee, Details, Event, Key, Override, Response
 
 _OWN_VIEW = frozenset({"visibility", "free_busy_status", "color", "reminders", "need_notification"})
 _FRESH = timedelta(minutes=2)
 _DEAD_KEY = "dead-key"
+_ATTEMPTS = 16
 
 UserIds = Callable[[Sequence[str]], Mapping[str, str]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Step:
-    """One call for one occurrence: a patch, or its removal if `body` is None."""
+    """One call for one occurrence: a patch, or its removal if `body` is None; `id` None = an
+    event of its own is to be made for it."""
 
     key: Key
-    id: str
+    id: str | None
     body: Mapping[str, Any] | None
     held: Override | None
 
@@ -69,9 +73,6 @@ class EventWriter:
         """See `Connector.create`. One POST, one call per exception, one GET if the event turns
         out to be an older one. `ConflictError` if the event of this key was deleted since."""
         _check_holdable(event)
-        for override in event.overrides:
-            if not override.cancelled and not is_member(event, override.key):
-                raise _no_place(override.key)
         wire = self._api.create(calendar, feishu.encode(event, self._dialect), key)
         ref = str(wire["event_id"])
         if feishu.is_cancelled(wire):
@@ -195,10 +196,20 @@ class EventWriter:
         members = {member.part: member for member in shown.members}
         for step in list(self._steps(shown, before, event)):
             part = occurrence_part(step.key)
+            if step.id is None:
+                want = event.overrides_by_key[step.key]
+                overrides[step.key], members[part] = self._beside(calendar, shown.ref, want)
+                continue
             members[part] = Member(part=part, id=step.id)
             if step.body is None:
                 self._api.delete(calendar, step.id)
                 overrides[step.key] = Override(key=step.key, cancelled=True)
+                if is_extra(step.id, shown.ref):
+                    del overrides[step.key], members[part]
+            elif step.body and is_extra(step.id, shown.ref):
+                wire = self._patch_occurrence(calendar, shown.ref, step, event)
+                extra = Extra(shown.ref, step.key)
+                overrides[step.key] = self._decoded_extra(calendar, wire, extra)
             elif step.body:
                 wire = self._patch_occurrence(calendar, shown.ref, step, event)
                 held = step.held.details if step.held else None
@@ -220,7 +231,9 @@ class EventWriter:
         strays = {
             member.part: member.id
             for member in shown.members
-            if member.part != "main" and is_stray(member.id, shown.event.when)
+            if member.part != "main"
+            and not is_extra(member.id, shown.ref)
+            and is_stray(member.id, shown.event.when)
         }
         for event_id in strays.values():
             self._api.delete(calendar, event_id)
@@ -234,11 +247,20 @@ class EventWriter:
         for name in sorted({*made, *wanted, *held}):
             key = Key(name)
             want, has = wanted.get(key), held.get(key)
+            beside = is_extra(made.get(key, shown.ref), shown.ref)
+            if beside and is_member(event, key):
+                # The rule has come to give the date itself.
+                yield _Step(key=key, id=made.pop(key), body=None, held=has)
+                has, beside = _regular(event, key), False
             if has is None and key in made and is_member(before, key):
                 has = _regular(before, key)
             if want is None and has is not None and is_member(event, key):
                 want = _regular(event, key)
             if has == want or (want is None and (has is None or has.cancelled)):
+                continue
+            alone = key not in made or (beside and has is None)
+            if alone and want is not None and not is_member(event, key):
+                yield _Step(key=key, id=None, body=None, held=None)
                 continue
             id_ = made.get(key) or feishu.occurrence_id(shown.ref, key, event.when)
             if want is None or want.cancelled:
@@ -247,19 +269,55 @@ class EventWriter:
                 continue
             if has is not None and has.cancelled:
                 raise _IrrevocableError
+            if beside and has is not None:
+                has, want = _marked(has, shown.ref), _marked(want, shown.ref)
             body = feishu.encode_override(event, has, want, self._dialect)
             yield _Step(key=key, id=id_, body=body, held=has)
 
+    def _beside(self, calendar: str, ref: str, want: Override) -> tuple[Override, Member]:
+        """Make the event that stands for a date beside the series, or bring that up to date which
+        a broken-off attempt has made: the same date gets the same key while its event lives."""
+        assert want.details is not None
+        assert want.when is not None
+        extra = Extra(ref, want.key)
+        event = Event(details=marked(want.details, extra), when=want.when)
+        for attempt in range(_ATTEMPTS):
+            key = sha256(f"{calendar} {ref} {want.key} beside {attempt}".encode()).hexdigest()
+            wire = self._api.create(calendar, feishu.encode(event, self._dialect), key)
+            if feishu.is_cancelled(wire) or self._reader.extras.of(calendar, wire) != extra:
+                continue  # deleted since, or made an event for itself
+            event_id = str(wire["event_id"])
+            has = self._decoded_extra(calendar, wire, extra)
+            body = feishu.encode_override(
+                event, _marked(has, ref), _marked(want, ref), self._dialect
+            )
+            if body:
+                wire = self._api.patch(calendar, event_id, body)
+                has = self._decoded_extra(calendar, wire, extra)
+            alone = replace(event, details=want.details)
+            single = Copy(ref=event_id, event=alone, members=(), organized=True)
+            self._invited(calendar, replace(single, event=_attended(alone, ())), alone)
+            return has, Member(part=occurrence_part(want.key), id=event_id)
+        raise RejectedError(
+            f"the extra date {want.key} was deleted in Feishu again and again",
+            provider=PROVIDER,
+            code=_DEAD_KEY,
+        )
+
+    def _decoded_extra(self, calendar: str, wire: Wire, extra: Extra) -> Override:
+        try:
+            return self._reader.extra_date(calendar, wire, extra)[0]
+        except UnmappableError as error:
+            raise RejectedError(error.detail, provider=PROVIDER, code=error.code) from error
+
     def _patch_occurrence(self, calendar: str, ref: str, step: _Step, event: Event) -> Wire:
         try:
-            return self._api.patch(calendar, step.id, step.body or {})
+            return self._api.patch(calendar, str(step.id), step.body or {})
         except RejectedError as error:
-            if error.code in EVENT_GONE and step.held is None and not is_member(event, step.key):
-                raise _no_place(step.key) from error
             if error.code in EVENT_GONE:
                 raise ConflictError(
                     f"the occurrence {step.key} was removed meanwhile",
-                    current=self._reader.fetch(calendar, ref, ids=[step.id]),
+                    current=self._reader.fetch(calendar, ref, ids=[str(step.id)]),
                     **error.facts,
                 ) from error
             raise
@@ -329,6 +387,13 @@ def _attended(event: Event, attendees: Sequence[Attendee]) -> Event:
     return replace(event, details=details)
 
 
+def _marked(override: Override, ref: str) -> Override:
+    """An exception as the event that stands for it is written."""
+    assert override.details is not None
+    details = marked(override.details, Extra(ref, override.key))
+    return replace(override, details=details)
+
+
 def _regular(event: Event, key: Key) -> Override:
     """The occurrence as the rule gives it, spelled out."""
     return Override(key=key, details=event.details, when=recurrence.when_of(event, key))
@@ -346,15 +411,6 @@ def _check_holdable(event: Event) -> None:
             provider=PROVIDER,
             code="rdates",
         )
-
-
-def _no_place(key: Key) -> RejectedError:
-    return RejectedError(
-        f"the changed occurrence {key} is on no date of its series, and Feishu can only keep such "
-        "a one, not make it; make it an event of its own",
-        provider=PROVIDER,
-        code="rdates",
-    )
 
 
 def _dead_key() -> ConflictError:

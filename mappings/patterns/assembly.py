@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from itertools import islice, takewhile
 
-from mappings.limits import RuleLimits
 from mappings.members import bound, clock_at, clock_of, in_rule, is_member, key_of, members
 from mappings.model import Event, Key, Loss, Override, Rule
 from mappings.occurrences import when_of
@@ -122,7 +121,7 @@ def only_singles(event: Event, profile: Profile, now: datetime, reason: str) -> 
 def passed_through(event: Event, profile: Profile) -> Plan | None:
     """The series as it is, for a target that takes such rules; None for any other."""
     rule, limits = event.rule, profile.rules
-    if rule is None or limits is None or not _allowed(rule, limits):
+    if rule is None or limits is None or not limits.takes(rule):
         return None
     present = {item.key: item for item in event.overrides if is_member(event, item.key)}
     on_series = {
@@ -141,23 +140,6 @@ def passed_through(event: Event, profile: Profile) -> Plan | None:
     alone = [key for key in event.rdates if not limits.rdates]
     alone += [item.key for item in event.overrides if item.key not in present]
     return Plan(tier=Tier.NATIVE, parts=(part,), singles=single_events(event, alone, frozenset()))
-
-
-def _allowed(rule: Rule, limits: RuleLimits) -> bool:
-    used = {
-        "BYMONTH": rule.by_month,
-        "BYWEEKNO": rule.by_week_no,
-        "BYYEARDAY": rule.by_year_day,
-        "BYMONTHDAY": rule.by_month_day,
-        "BYDAY": rule.by_day,
-        "BYHOUR": rule.by_hour,
-        "BYMINUTE": rule.by_minute,
-        "BYSECOND": rule.by_second,
-        "BYSETPOS": rule.by_set_pos,
-    }
-    short = limits.max_interval is None or rule.interval <= limits.max_interval
-    parts = {part for part, values in used.items() if values}
-    return short and rule.freq in limits.freqs and parts <= limits.parts
 
 
 def _window(now: datetime) -> tuple[date, date]:

@@ -18,6 +18,7 @@ from connectors.contract import (
     Page,
     Unreadable,
     Whole,
+    fetch_again,
 )
 from connectors.testing.party import OtherParty
 from mappings import merge, recurrence
@@ -153,8 +154,7 @@ def _keys(change: Whole | Fragment) -> list[Key]:
 
 def fetched(connector: Connector, calendar: str, copy: Copy) -> Copy:
     """The unit as it is now; it has to be there."""
-    keys = [override.key for override in copy.event.overrides]
-    found = connector.fetch(calendar, copy.ref, keys)
+    found = fetch_again(connector, calendar, copy.ref, copy)
     assert found is not None, f"{copy.ref} is gone"
     return found
 
