@@ -284,6 +284,7 @@ COMMON: dict[str, Any] = {
 }  # fmt: skip
 
 
+@pytest.mark.timeout(1200)
 @given(first=events(), second=events())
 @settings(max_examples=500, **COMMON)
 def test_exchange_shows_the_days_that_feishu_shows(
@@ -292,6 +293,7 @@ def test_exchange_shows_the_days_that_feishu_shows(
     check(outlook, first, second)
 
 
+@pytest.mark.timeout(1200)
 @given(first=events(timed=True), second=events(timed=True))
 @settings(max_examples=60, **COMMON)
 def test_exchange_shows_them_too_if_its_occurrences_keep_their_length(
