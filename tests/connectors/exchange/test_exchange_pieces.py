@@ -67,6 +67,10 @@ def test_the_next_pieces_follow_in_time_and_the_past_stays_as_it_is(exchange: Ex
     assert shown(exchange, calendar, 2026, 2035) == wanted(renamed.event, 2026, 2035)
     assert first < {item["id"] for item in exchange.items(calendar)}
     assert listed(exchange.connect(), calendar)[0] == [Whole(copy=renamed)]
+    exchange.sandbox.clock.advance(5 * YEAR)
+    later = exchange.connect().update(calendar, renamed, renamed.event)
+    assert later.event == renamed.event, "also what changed in years that no plan has any more"
+    assert shown(exchange, calendar, 2026, 2038) == wanted(later.event, 2026, 2038)
 
 
 def test_growth_that_breaks_off_at_any_write_is_completed(exchange: Exchange) -> None:
