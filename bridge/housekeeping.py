@@ -48,6 +48,7 @@ class Housekeeping:
         with self._runtime.store.begin() as tx:
             tx.forget_pushes(now - PUSHES_KEPT)
             tx.forget_journal(now - JOURNAL_KEPT)
+        self._runtime.store.channels.forget(now)
         for connector, account in self._accounts():
             provider = self._runtime.provider(connector)
             if not isinstance(provider, KeepsAlive):

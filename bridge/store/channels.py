@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import case, delete, select, update
@@ -63,6 +64,12 @@ class StoredChannels:
             tx.connection.execute(
                 delete(channels).where(channels.c.connector == connector, channels.c.id == id_)
             )
+
+    def forget(self, before: datetime) -> int:
+        """Forget the channels that ended before that; how many there were."""
+        with self._store.begin() as tx:
+            ended = delete(channels).where(channels.c.expires < before)
+            return tx.connection.execute(ended).rowcount
 
     def lock(
         self, connector: str, account: str, calendar: str | None

@@ -444,5 +444,7 @@ def test_channels_outlive_the_process(store: Store) -> None:
     (known,) = channels.of("google", "ann", None)
     assert known.resource == "resource"
     assert channels.of("google", "ann", "c1") == []
+    assert channels.forget(channel.expires) == 0
+    assert channels.forget(channel.expires + HOUR) == 1
     channels.drop("google", "x1")
     assert channels.find("google", "x1") is None

@@ -127,7 +127,9 @@ def post(sandbox: ExchangeSandbox) -> Callable[..., Any]:
     """Send a raw SOAP body as Alice; the HTTP answer."""
     import requests
 
-    def _post(body: str, *, header: str = "", path: str = "/EWS/Exchange.asmx") -> Any:
+    def _post(
+        body: str, *, header: str = "", path: str = "/EWS/Exchange.asmx", **headers: str
+    ) -> Any:
         spaces = (
             'xmlns:s="http://schemas.xmlsoap.org/soap/envelope/" '
             'xmlns:m="http://schemas.microsoft.com/exchange/services/2006/messages" '
@@ -136,7 +138,11 @@ def post(sandbox: ExchangeSandbox) -> Callable[..., Any]:
         head = f"<s:Header>{header}</s:Header>" if header else ""
         envelope = f"<s:Envelope {spaces}>{head}<s:Body>{body}</s:Body></s:Envelope>"
         return requests.post(
-            sandbox.url + path, envelope.encode(), auth=(ALICE, "secret"), timeout=30
+            sandbox.url + path,
+            envelope.encode(),
+            auth=(ALICE, "secret"),
+            headers=headers,
+            timeout=30,
         )
 
     return _post

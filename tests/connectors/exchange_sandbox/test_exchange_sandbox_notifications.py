@@ -134,3 +134,30 @@ def test_a_streaming_subscription_outlives_its_connection_for_a_while(sandbox, a
     ).text
     assert "ErrorSubscriptionNotFound" in answer
     assert f"<t:SubscriptionId>{name}</t:SubscriptionId>" in answer
+
+
+def streaming(names):
+    listed = "".join(f"<t:SubscriptionId>{name}</t:SubscriptionId>" for name in names)
+    return (
+        f"<m:GetStreamingEvents><m:SubscriptionIds>{listed}</m:SubscriptionIds>"
+        "<m:ConnectionTimeout>1</m:ConnectionTimeout></m:GetStreamingEvents>"
+    )
+
+
+def test_a_server_knows_only_the_subscriptions_of_its_own_mailboxes(sandbox, alice, post):
+    name = alice.calendar.subscribe_to_streaming()
+    sandbox.world.mailboxes[ALICE].server = "mbx2"
+    answer = post(streaming([name]), Cookie="X-BackEndOverrideCookie=mbx1~1").text
+    assert "ErrorSubscriptionNotFound" in answer
+    assert f"<t:SubscriptionId>{name}</t:SubscriptionId>" in answer
+
+
+def test_a_connection_takes_two_hundred_subscriptions(post):
+    assert "ErrorInvalidArgument" in post(streaming(["x"] * 201)).text
+
+
+def test_a_caller_may_keep_only_so_many_connections_open(sandbox, alice, stream, post):
+    sandbox.switches.turn(hanging_connections=1)
+    name = alice.calendar.subscribe_to_streaming()
+    stream(name)
+    assert "ErrorExceededConnectionCount" in post(streaming([name])).text
