@@ -72,7 +72,7 @@ class Subscriptions:
         """Look after them no longer. They go on: a restart takes them up again."""
         self._stop.set()
         if self._thread.is_alive():
-            self._thread.join(5)
+            self._thread.join(2)
 
     def _loop(self) -> None:
         while not self._stop.wait(self._wait):
