@@ -132,7 +132,18 @@ def own_part(base: Copy, desired: Event, answer: Copy) -> Copy:
     goes through all the same, and its answer shows both."""
     happened = merge.changes(base.event, answer.event)
     foreign = happened.keys() - merge.changes(base.event, desired).keys()
-    return replace(answer, event=merge.transfer(answer.event, base.event, answer.event, foreign))
+    own = merge.transfer(answer.event, base.event, answer.event, foreign)
+    if merge.SCHEDULE in happened and _joined(base.event, desired, answer.event):
+        own = merge.transfer(answer.event, desired, own, {merge.SCHEDULE})
+    return replace(answer, event=own)
+
+
+def _joined(base: Event, desired: Event, answer: Event) -> bool:
+    """Whether somebody changed the time while we changed the rule, or the other way round."""
+    parts = (merge.schedule(event) for event in (base, desired, answer))
+    was, ours, now = [((part.when,), (part.rule, part.rdates)) for part in parts]
+    mixed = [old == wanted != found for old, wanted, found in zip(was, ours, now, strict=True)]
+    return ours != was and any(mixed)
 
 
 def onto(held: Event, desired: Event, missing: Mapping[tuple[str, ...], object]) -> Event:

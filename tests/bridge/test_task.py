@@ -1,0 +1,53 @@
+"""What of an unguarded write's answer is ours, and what somebody else's."""
+
+from dataclasses import replace
+
+from bridge.task import own_part
+from connectors.contract import Copy
+from connectors.testing.builders import at, event
+from mappings import merge, recurrence
+from mappings.model import Event, Key
+
+WEEKLY = event(rule="FREQ=WEEKLY;BYDAY=MO")
+
+
+def ended(series: Event, last: str) -> Event:
+    assert series.rule is not None
+    return replace(series, rule=replace(series.rule, until=Key(last)))
+
+
+def retimed(series: Event, start: str) -> Event:
+    return recurrence.tidy(replace(series, when=at(start)))
+
+
+def shadow(base: Event, desired: Event, answer: Event) -> Event:
+    def copy(shown: Event) -> Copy:
+        return Copy(ref="r", event=shown, members=())
+
+    return own_part(copy(base), desired, copy(answer)).event
+
+
+def test_a_series_that_somebody_moved_while_we_ended_it_is_still_to_travel():
+    desired = ended(WEEKLY, "2026-03-16T09:00:00")
+    answer = ended(retimed(WEEKLY, "2026-03-02T11:00"), "2026-03-16T11:00:00")
+    remembered = shadow(WEEKLY, desired, answer)
+    assert remembered == desired
+    assert merge.changes(remembered, answer).keys() == {merge.SCHEDULE}
+
+
+def test_a_series_that_somebody_ended_while_we_moved_it_is_still_to_travel():
+    desired = retimed(WEEKLY, "2026-03-02T11:00")
+    answer = ended(desired, "2026-03-16T11:00:00")
+    assert shadow(WEEKLY, desired, answer) == desired
+
+
+def test_what_a_provider_makes_of_our_own_time_is_ours():
+    desired = retimed(WEEKLY, "2026-03-02T11:00")
+    answer = replace(desired, when=replace(desired.when, zone="Asia/Singapore"))
+    assert shadow(WEEKLY, desired, answer) == answer
+
+
+def test_a_title_that_somebody_wrote_while_we_moved_is_still_to_travel():
+    desired = retimed(WEEKLY, "2026-03-02T11:00")
+    answer = replace(desired, details=replace(desired.details, title="Daily"))
+    assert shadow(WEEKLY, desired, answer) == desired
