@@ -264,8 +264,10 @@ class EventReader:
     def occurrences(
         self, calendar: str, since: datetime, until: datetime
     ) -> Iterator[tuple[str, Occurrence]]:
-        """Every occurrence in [since, until), as Feishu expands them, with the unit's ref."""
+        """Every occurrence in [since, until), as Feishu expands them, with the unit's ref. One
+        GET more for each series with dates beside it."""
         shown: set[str] = set()
+        alive: dict[str, bool] = {}
         for wire in self._views(calendar, since, until):
             event_id = str(wire["event_id"])
             if event_id in shown or feishu.is_cancelled(wire):
@@ -275,7 +277,14 @@ class EventReader:
             role = self._role(calendar, wire)
             event = feishu.decode(single, self._dialect, role=role)
             extra = self.extras.of(calendar, wire)
-            ref = extra.main if extra else feishu.main_id(event_id)
+            ref = feishu.main_id(event_id)
+            if extra and extra.main not in alive:
+                master = self._api.event(calendar, extra.main, attendees=False)
+                alive[extra.main] = bool(
+                    master and not feishu.is_cancelled(master) and master.get("recurrence")
+                )
+            if extra and alive[extra.main]:
+                ref = extra.main
             for occurrence in recurrence.expand(event, since, until):
                 yield ref, occurrence
 
