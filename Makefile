@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constr
 export PYTHONTZPATH :=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test nightly check format bench wheel clean
+.PHONY: help setup demo test nightly simulate mutate check format bench wheel clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-8s %s\n", $$1, $$2}'
@@ -29,6 +29,12 @@ test: check ## everything that CI runs
 
 nightly: $(STAMP) ## the long profiles: many random examples, new ones every time
 	$(BIN)/python -m pytest -n 2 --dist loadfile -q -m "nightly or not nightly" --hypothesis-profile=nightly --timeout=3000
+
+simulate: $(STAMP) ## 20,000 simulated histories of people, faults and crashes on every core
+	$(BIN)/calbridge soak --runs 20000 --jobs $(shell nproc 2>/dev/null || echo 2)
+
+mutate: $(STAMP) ## break the engine on purpose, and see that the tests notice each time
+	$(BIN)/python tests/simulation/mutations.py
 
 check: $(STAMP) ## format, lint, types, import contracts
 	$(BIN)/ruff format --check .

@@ -34,6 +34,7 @@ COMMANDS = {
     "unlink": ("bridge.commands.links", "unlink"),
     "sandbox": ("bridge.commands.trial", "sandbox"),
     "demo": ("bridge.commands.trial", "demo"),
+    "soak": ("bridge.commands.soak", "soak"),
 }
 SUMMARIES = {
     "init": "Write an annotated config to start from.",
@@ -56,6 +57,7 @@ SUMMARIES = {
     "unlink": "End a link cleanly; with --remove-copies take the bridge's copies away.",
     "sandbox": "Start the built-in provider sandboxes.",
     "demo": "Show the whole story against the sandboxes.",
+    "soak": "Try to break the bridge with simulated people, faults and crashes.",
 }
 
 
