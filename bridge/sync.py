@@ -220,12 +220,14 @@ class LinkPass:
                 yield from self._decide(unit, whole)
 
     def _asked_for(self, unit: Unit, seen: Mapping[Side, Seen]) -> Mapping[Side, Seen] | None:
-        """What was seen, and what nobody knows of a side where the unit has a name and was not
-        shown: that it is not there would be a guess. None if that side cannot be understood."""
+        """What was seen, and what is not known of a side that was not: that nothing is there, or
+        nothing new where a write did not succeed, would be a guess. None if that side cannot be
+        understood."""
         whole = dict(seen)
         for side in Side:
-            named = unit.ref(side) is not None and unit.copy(side) is None
-            if side in seen or not named or unit.state in (UnitState.DONE, UnitState.DROPPED):
+            open_ = unit.copy(side) is None or unit.state is UnitState.PARKED
+            over = unit.ref(side) is None or unit.state in (UnitState.DONE, UnitState.DROPPED)
+            if side in seen or over or not open_:
                 continue
             looked = self._observer(side).fetch(unit)
             if looked.problem is not None:
