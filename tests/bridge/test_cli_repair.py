@@ -250,6 +250,30 @@ def test_undo_brings_back_what_a_mistake_deleted(calbridge: Any) -> None:
     assert f"undo of run {dry['undone']}" in causes
 
 
+def test_what_stands_on_purpose_is_told_wherever_somebody_looks(calbridge: Any) -> None:
+    path = calbridge.folder / "config.yaml"
+    path.write_text(path.read_text().replace("defaults: {", "defaults: {direction: to-target, "))
+    ref = calbridge.a.person_puts(lunch())
+    calbridge("backfill")
+    calbridge.a.person_edits(ref, title="BROKEN")
+    calbridge("sync")
+    run = str(calbridge("journal", "--json").json["runs"][-1]["run"])
+    assert calbridge("undo", run, "--yes").code == 0
+    assert calbridge.titles() == ["Lunch"]
+    assert writes(calbridge) == 0
+    told = f"restored by undo of run {run}"
+    shown = calbridge("explain", ref, "--json").json
+    assert shown["state"] == (
+        f"kept the same, except title on b: {told}, stays until side a changes it"
+    )
+    assert [item["field"] for item in shown["fields"] if item["differs"]] == ["title"]
+    verified = calbridge("verify", "--json")
+    assert (verified.code, verified.json["differences"]) == (0, 0)
+    assert row(verified)["known"][0]["why"] == told
+    assert told in calbridge("verify").out
+    assert row(calbridge("status", "--json"))["restored"] == 1
+
+
 def test_undo_says_what_it_leaves(calbridge: Any) -> None:
     calbridge.a.person_puts(lunch())
     calbridge("backfill")
