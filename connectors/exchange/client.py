@@ -24,7 +24,6 @@ from connectors.exchange.connections import connections
 from connectors.exchange.discovery import Discovery, Found
 from connectors.exchange.errors import (
     ELSEWHERE,
-    LOST_SUBSCRIPTIONS,
     UNREACHABLE,
     LostSubscriptionsError,
     of_code,
@@ -381,9 +380,8 @@ def _news(element: Any) -> Answer:
     """One message of a stream; an error may name the subscriptions that the server has not got."""
     answer = _answer("GetStreamingEvents", element)
     found = plain(element)
-    if isinstance(answer, ConnectorError) and answer.code in LOST_SUBSCRIPTIONS:
-        ids = many(found.get("ErrorSubscriptionIds"), "SubscriptionId")
-        return LostSubscriptionsError(answer.message, ids=frozenset(map(str, ids)), **answer.facts)
+    if isinstance(answer, LostSubscriptionsError):
+        answer.ids = frozenset(map(str, many(found.get("ErrorSubscriptionIds"), "SubscriptionId")))
     return answer
 
 

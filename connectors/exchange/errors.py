@@ -122,12 +122,14 @@ LOST_SUBSCRIPTIONS = frozenset(
 """Codes after which a subscription has to be made anew ("Handling notification-related errors")."""
 
 
-class LostSubscriptionsError(RetryableError):
-    """The server has not got these subscriptions (any more); it does not always say which."""
+class LostSubscriptionsError(ResyncError):
+    """The server has not got these subscriptions (any more); it does not always say which.
+    `greeted`: the connection had begun."""
 
     def __init__(self, message: str, *, ids: frozenset[str], **facts: str) -> None:
         super().__init__(message, **facts)
         self.ids = ids
+        self.greeted = False
 
 
 class AbsentError(FatalError):
@@ -157,6 +159,10 @@ def of_code(
         return ReauthorizeError(f"{text}. {_RIGHTS[code]}", **facts)
     if code in _LOST:
         return FatalError(f"{text}. {_LOST[code]}", **facts)
+    if code in LOST_SUBSCRIPTIONS:
+        return LostSubscriptionsError(f"{text}. It is made anew.", ids=frozenset(), **facts)
+    if code == "ErrorExceededSubscriptionCount":
+        return RejectedError(f"{text}. The calendar is polled instead.", **facts)
     if code in GONE:
         return AbsentError(f"{text}. It was deleted or moved away.", **facts)
     if code in _VERSIONS:

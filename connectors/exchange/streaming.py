@@ -10,6 +10,7 @@ one Mailbox server ("Maintain affinity between a group of subscriptions and the 
 Which are is found out by trying: what a server does not know goes into another group.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from datetime import datetime, timedelta
@@ -17,7 +18,7 @@ from threading import Event, Lock, Thread
 
 from connectors.contract import Hint
 from connectors.errors import ConnectorError
-from connectors.exchange.client import Affinity, Client, Organization, single
+from connectors.exchange.client import Affinity, Answer, Client, Organization, single
 from connectors.exchange.discovery import Discovery
 from connectors.exchange.errors import LostSubscriptionsError
 from connectors.exchange.settings import Settings
@@ -29,7 +30,7 @@ _PAUSE, _LONGEST_PAUSE = 5.0, 300.0
 _TICK = 1.0
 _QUIET = 30
 """Ticks after which a group is connected anew although its members still change."""
-_REST = timedelta(minutes=5)
+_REST, _LONGEST_REST = timedelta(minutes=5), timedelta(hours=6)
 """How long a mailbox that cannot be subscribed to is left alone."""
 MOST = 200
 """Subscriptions on one connection (GetStreamingEvents, SubscriptionIds)."""
@@ -90,6 +91,7 @@ class Streams:
         self._groups: list[_Group] = []
         self._level: dict[str, int] = {}
         self._resting: dict[str, datetime] = {}
+        self._rests: Counter[str] = Counter()
         self._left_out: frozenset[str] = frozenset()
 
     def watch(self, account: str, calendar: str, wanted: bool) -> bool:
@@ -199,7 +201,9 @@ class Streams:
     def _rest(self, account: str, error: ConnectorError) -> None:
         self._log("no news from Exchange", account=account, error=error.message)
         with self._lock:
-            self._resting[account] = self._now() + _REST
+            rest = min(_REST * 2 ** self._rests[account], _LONGEST_REST)
+            self._rests[account] = min(self._rests[account] + 1, 16)
+            self._resting[account] = self._now() + rest
 
     # -- one connection ------------------------------------------------------------------------
 
@@ -252,28 +256,49 @@ class Streams:
             "SubscriptionIds": {"SubscriptionId": list(followed)},
             "ConnectionTimeout": str(_MINUTES),
         }
-        greeted = False
+        # A connection that broke off may live on at the server for a while and swallow news, so
+        # its subscriptions are not used again.
+        in_order = False
         try:
-            for answer in clients[affinity.anchor].stream(content):
-                if stop():
-                    return
-                news = single([answer])
-                if not greeted:
-                    greeted = True
-                    for account, calendar in followed.values():
-                        sink(Hint(connector=self._name, account=account, calendar=calendar))
-                for line in many(news.get("Notifications"), "Notification"):
-                    pair = followed.get(text(line, "SubscriptionId"))
-                    if pair and any(name in line for name in _EVENTS):
-                        sink(Hint(connector=self._name, account=pair[0], calendar=pair[1]))
+            in_order = self._read(clients[affinity.anchor].stream(content), followed, sink, stop)
         except LostSubscriptionsError as error:
             lost = {id_: followed[id_] for id_ in error.ids if id_ in followed} or followed
             for id_ in lost:
                 group.subscriptions.pop(id_, None)
+            strangers = {account for account, _calendar in lost.values()} - {affinity.anchor}
+            in_order = not error.greeted
+            if error.greeted or not strangers:
+                raise
+            self._apart(strangers)
+        finally:
+            if not in_order or group.interrupted:
+                with self._lock:
+                    group.void |= set(group.subscriptions.values())
+
+    def _read(
+        self,
+        answers: Iterable[Answer],
+        followed: dict[str, Watched],
+        sink: Callable[[Hint], None],
+        stop: Callable[[], bool],
+    ) -> bool:
+        """Turn news into hints. True if the server has ended the connection itself."""
+        greeted = False
+        for answer in answers:
+            if stop():
+                return False
+            if isinstance(answer, LostSubscriptionsError):
+                answer.greeted = greeted
+            news = single([answer])
             if not greeted:
-                strangers = {account for account, _calendar in lost.values()} - {affinity.anchor}
-                self._apart(strangers)
-            raise
+                greeted = True
+                for account, calendar in followed.values():
+                    sink(Hint(connector=self._name, account=account, calendar=calendar))
+            for line in many(news.get("Notifications"), "Notification"):
+                pair = followed.get(text(line, "SubscriptionId"))
+                if pair and any(name in line for name in _EVENTS):
+                    sink(Hint(connector=self._name, account=pair[0], calendar=pair[1]))
+        return True
 
     def _subscribe(
         self, group: _Group, clients: dict[str, Client], wanted: frozenset[Watched]
@@ -309,6 +334,7 @@ class Streams:
                 if client is anchor:
                     raise
             else:
+                self._rests.pop(account, None)
                 group.subscriptions[text(answer, "SubscriptionId")] = (account, calendar)
 
 

@@ -175,7 +175,6 @@ def test_who_joins_and_leaves_later_is_followed_and_no_longer_followed(
     cid = staff.joins("cid")
     staff.following(3)
     staff.heard(listener, staff.acts(cid), staff.acts(ann))
-    assert len(staff.exchange.sandbox.calls("Subscribe")) == 3, "the others are used again"
     staff.provider.connect(bob).unsubscribe(staff.calendars[bob])
     deadline = time.monotonic() + 30
     while not staff.exchange.sandbox.calls("Unsubscribe"):
