@@ -3,7 +3,7 @@
 Nothing here mails or messages anybody, except where an event names attendees on purpose.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
@@ -107,7 +107,10 @@ class EventWriter:
             shown = replace(copy, event=main.event)
         ids = [member.id for member in copy.members if member.part != "main"]
         if ids and _schedule(copy.event) != _schedule(event):
-            shown = self._without_strays(calendar, self._read_again(calendar, copy.ref, ids))
+            shown = self._read_again(calendar, copy.ref, ids)
+            news = {member.part for member in shown.members if member.id not in (*ids, copy.ref)}
+            event = _with_news(event, shown.event, news)
+            shown = self._without_strays(calendar, shown, news)
             before = shown.event
         try:
             written = self._with_exceptions(calendar, shown, before, event)
@@ -226,12 +229,13 @@ class EventWriter:
             raise ConflictError(text, current=None, provider=PROVIDER)
         return shown
 
-    def _without_strays(self, calendar: str, shown: Copy) -> Copy:
-        """Remove what an earlier shape of the series has left beside its occurrences."""
+    def _without_strays(self, calendar: str, shown: Copy, news: Collection[str]) -> Copy:
+        """Remove what an earlier shape of the series has left beside its occurrences, but for what
+        somebody made there meanwhile."""
         strays = {
             member.part: member.id
             for member in shown.members
-            if member.part != "main"
+            if member.part not in ("main", *news)
             and not is_extra(member.id, shown.ref)
             and is_stray(member.id, shown.event.when)
         }
@@ -397,6 +401,15 @@ def _marked(override: Override, ref: str) -> Override:
 def _regular(event: Event, key: Key) -> Override:
     """The occurrence as the rule gives it, spelled out."""
     return Override(key=key, details=event.details, when=recurrence.when_of(event, key))
+
+
+def _with_news(event: Event, shown: Event, news: Collection[str]) -> Event:
+    """`event` with the exceptions that somebody made since it was decided."""
+    theirs = [item for item in shown.overrides if occurrence_part(item.key) in news]
+    known = event.overrides_by_key
+    added = [item for item in theirs if item.key not in known]
+    overrides = sorted((*event.overrides, *added), key=lambda item: item.key)
+    return replace(event, overrides=tuple(overrides)) if added else event
 
 
 def _schedule(event: Event) -> tuple[object, ...]:

@@ -373,6 +373,20 @@ def test_an_occurrence_that_somebody_removed_meanwhile_is_a_conflict_that_shows_
     assert content(conflict.value.current) == cancelled(WEEKLY, SECOND)
 
 
+@pytest.mark.parametrize("rule", ["FREQ=WEEKLY;COUNT=5", "FREQ=MONTHLY;BYMONTHDAY=2;COUNT=5"])
+def test_an_occurrence_that_somebody_edited_meanwhile_survives_another_rule(
+    bench: Any, ann: Any, rule: str
+) -> None:
+    connector = bench.connect(ann)
+    made = connector.create("primary", moved(WEEKLY, SECOND, start="2026-03-09T12:00"), KEY)
+    stamp = int(datetime(2026, 3, 16, 9, tzinfo=UTC).timestamp())
+    theirs = f"{made.ref.rpartition('_')[0]}_{stamp}"
+    bench.sandbox.as_user(ann).patch(ann.primary, theirs, {"summary": "Theirs"})
+    shape = event("Review", "2026-03-02T10:00", "Europe/Berlin", rule=rule, reminders=())
+    connector.update("primary", made, shape)
+    assert "Theirs" in [item["summary"] for item in alive(bench, ann)]
+
+
 def test_exceptions_far_from_now_are_found_by_their_keys(bench: Any, ann: Any) -> None:
     connector = bench.connect(ann)
     ancient = event("Jubilee", "2010-05-01T10:00", rule="FREQ=YEARLY", reminders=())
