@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import groupby, islice
 
+from bridge.claims import giving_way
 from bridge.reconcile import GONE, Action, Clash, Rules, difference
 from bridge.records import Intent, JournalEntry, Link, Op, Side, Unit, UnitState
 from bridge.store import Store, Tx
@@ -59,6 +60,7 @@ class _Books:
     """What a few results change in the database: written together."""
 
     rows: list[Unit] = field(default_factory=list)
+    made: dict[Side, list[Unit]] = field(default_factory=dict)
     journal: list[JournalEntry] = field(default_factory=list)
     settled: list[int] = field(default_factory=list)
 
@@ -291,9 +293,14 @@ class Applier:
             self._fault_counted = False
             for result, its_intents in zip(results, intents, strict=True):
                 self._enter(books, result, its_intents)
+        yielded = [
+            row
+            for side, made in books.made.items()
+            for row in giving_way(self._store, self._link, side, made)
+        ]
         with self._store.begin() as tx:
             self._fence(tx)
-            tx.put_units(books.rows)
+            tx.put_units([*yielded, *books.rows])
             tx.journal(books.journal)
             tx.drop_intents(books.settled)
         self._progress(sum(len(results) for results, _intents in lots))
@@ -310,6 +317,9 @@ class Applier:
             row = settled(result)
             if row is not None:
                 books.rows.append(row)
+                for action, _answer in result.done:
+                    if action.op is Op.CREATE:
+                        books.made.setdefault(action.side, []).append(row)
                 if row.home is None and result.task.unit.a is result.task.unit.b is None:
                     self.counts.count(Op.ADOPT)
         elif self._stops_link(result.error):

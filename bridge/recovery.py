@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import timedelta
 
+from bridge.claims import giving_way
 from bridge.records import Intent, Link, Op, Side, Unit, UnitState
 from bridge.store import Store, Tx
 from connectors.contract import Connector, Copy, fetch_again
@@ -36,10 +37,11 @@ def recover(
             settled = _settle(link, unit, intent, connectors[intent.side]) if unit else None
         except (RejectedError, UnmappableError):
             settled = unit  # what cannot be read now is reported by the next write or reading
+        rows = [settled] if settled is not None and settled != unit else []
+        rows = [*giving_way(store, link, intent.side, rows), *rows]
         with store.begin() as tx:
             fence(tx)
-            if settled is not None and settled != unit:
-                tx.put_units([settled])
+            tx.put_units(rows)
             tx.drop_intents([intent.id])
     if intents:
         log("settled writes of unknown outcome", link=link.name, count=len(intents))
@@ -59,18 +61,38 @@ def _settle(link: Link, unit: Unit, intent: Intent, connector: Connector) -> Uni
     if shadow is None:
         return unit
     now = fetch_again(connector, calendar, shadow.ref, shadow)
-    if now is None:
-        if intent.op is not Op.DELETE:
-            return unit  # its disappearance is news for the next reading
+    if intent.op is Op.DELETE:
+        if now is not None:
+            return unit
         gone = replace(unit.without(intent.side), generation=unit.generation + 1)
         return gone if gone.a or gone.b else replace(gone, state=UnitState.DONE)
-    if intent.op is Op.DELETE or intent.desired is None:
+    if intent.desired is None:
         return unit
-    known = explained(shadow, now, jsonform.event_from_json(intent.desired))
-    if known.event == shadow.event:
+    desired = jsonform.event_from_json(intent.desired)
+    if not connector.capabilities.find_by_key:
+        now = _finished(connector, calendar, shadow, now, desired)
+    if now is None:
+        return unit  # its disappearance is news for the next reading
+    known = explained(shadow, now, desired)
+    if known.event == shadow.event and known.ref == shadow.ref:
         return unit.with_copy(intent.side, known)
     # It has arrived, and what it came from may be another by now: the two are to be compared.
     return replace(unit.with_copy(intent.side, known), policy_digest="")
+
+
+def _finished(
+    connector: Connector, calendar: str, shadow: Copy, now: Copy | None, desired: Event
+) -> Copy | None:
+    """The unit after the rest of a change. It may have put another unit in the place of this one,
+    which would pass for somebody's own; repeating the change finds that one again."""
+    standing = now or shadow
+    wanted = merge.transfer(shadow.event, desired, standing.event, None)
+    if wanted == standing.event:
+        return now
+    try:
+        return connector.update(calendar, standing, wanted)
+    except ConflictError as conflict:
+        return conflict.current
 
 
 def _made(connector: Connector, calendar: str, intent: Intent) -> Copy | None:

@@ -281,8 +281,9 @@ def clashes(
 ) -> tuple[frozenset[Path], frozenset[Path]]:
     """The paths of each side's changes that contradict the other side's.
 
-    The same path with two different new values; an occurrence that one side removed and the other
-    edited; a schedule and a single occurrence's time never clash: the occurrence keeps its own.
+    The same path with two different new values; an occurrence that one side removed, alone or
+    with the whole series, and the other edited. Otherwise a schedule and a single occurrence's
+    time never clash: the occurrence keeps its own.
     An occurrence is the same one although a side has moved the series meanwhile.
     """
     mine, yours = _as_before(ours), _as_before(theirs)
@@ -299,7 +300,16 @@ def clashes(
                 if edits:
                     out_first.add(path)
                     out_second.update(edits)
+        if SCHEDULE in first and not _recurring(first[SCHEDULE][1]):
+            edits = {other for other in second if len(other) == 3}
+            if edits:
+                out_first.add(SCHEDULE)
+                out_second.update(edits)
     return frozenset(mine[path][0] for path in left), frozenset(yours[path][0] for path in right)
+
+
+def _recurring(schedule: Schedule) -> bool:
+    return schedule.rule is not None or bool(schedule.rdates)
 
 
 def _as_before(changes: Mapping[Path, Change]) -> dict[Path, tuple[Path, Any]]:
