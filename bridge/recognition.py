@@ -97,8 +97,8 @@ class Recognition:
         made = self._made(side) if origins - known.keys() else {}
         for stranger in marked:
             mark, copy = stranger.copy.origin or "", stranger.copy
-            owners = [unit.copy(side) for unit in known.get(mark, ())]
-            times = [merge.schedule(owner.event) for owner in owners if owner is not None]
+            owners = [(unit, at) for unit in known.get(mark, ()) if (at := unit.copy(side))]
+            times = [merge.schedule(at.event) for _unit, at in owners]
             if mark not in known and mark in made:
                 lost = self._store.unit(self._link.id, made[mark])
                 if lost is not None and lost.copy(side) is None:
@@ -108,6 +108,13 @@ class Recognition:
                     sights.add(stranger.unit, side, replace(copy, origin=None))
             elif times and merge.schedule(copy.event) not in times:
                 sights.add(stranger.unit, side, replace(copy, origin=None))
+            elif len(owners) == 1 and self._renamed(side, owners[0][1].ref, copy.ref):
+                sights.add(owners[0][0], side, copy)
+                del sights.found[stranger.unit.id]
+
+    def _renamed(self, side: Side, old: str, new: str) -> bool:
+        """Whether an event stands under another id although nobody has said that it left."""
+        return old != new and not self._alive(side, old) and self._alive(side, new)
 
     def _made(self, side: Side) -> dict[str, str]:
         """The marks of all copies that this installation ever made, except for those that another

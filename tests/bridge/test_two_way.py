@@ -410,6 +410,23 @@ def test_a_copy_that_comes_back_under_another_id_is_the_same(both: Any) -> None:
     settled(both)
 
 
+def test_a_copy_whose_old_id_went_unmentioned_is_not_made_again(both: Any) -> None:
+    ref = both.a.person_puts(event("Lunch"))
+    both.run()
+    (copy,) = both.b.refs()
+    shown = both.b.copy(copy)
+    both.b.person_deletes(copy)
+    _changes, unaware = both.b.changes(None)
+    with both.store.begin() as tx:
+        tx.set_cursor(both.link.id, Side.B, unaware)
+    moved = both.b.person_puts(shown.event, origin=shown.origin)
+    both.a.person_edits(ref, title="Late lunch")
+    both.run()
+    assert both.b.refs() == [moved]
+    assert titles(both.b) == ["Late lunch"]
+    settled(both)
+
+
 def test_a_double_of_our_copy_is_not_copied_on(both: Any) -> None:
     both.a.person_puts(event("Lunch"))
     both.run()
