@@ -60,7 +60,7 @@ class _Books:
     """What a few results change in the database: written together."""
 
     rows: list[Unit] = field(default_factory=list)
-    made: dict[Side, list[Unit]] = field(default_factory=dict)
+    joined: list[Unit] = field(default_factory=list)
     journal: list[JournalEntry] = field(default_factory=list)
     settled: list[int] = field(default_factory=list)
 
@@ -295,8 +295,8 @@ class Applier:
                 self._enter(books, result, its_intents)
         yielded = [
             row
-            for side, made in books.made.items()
-            for row in giving_way(self._store, self._link, side, made)
+            for side in (Side if books.joined else ())
+            for row in giving_way(self._store, self._link, side, books.joined)
         ]
         with self._store.begin() as tx:
             self._fence(tx)
@@ -317,9 +317,8 @@ class Applier:
             row = settled(result)
             if row is not None:
                 books.rows.append(row)
-                for action, _answer in result.done:
-                    if action.op is Op.CREATE:
-                        books.made.setdefault(action.side, []).append(row)
+                if any(action.op in (Op.CREATE, Op.ADOPT) for action, _answer in result.done):
+                    books.joined.append(row)
                 if row.home is None and result.task.unit.a is result.task.unit.b is None:
                     self.counts.count(Op.ADOPT)
         elif self._stops_link(result.error):
