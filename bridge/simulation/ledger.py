@@ -78,12 +78,24 @@ class Ledger:
             self.replaced |= {
                 word for word in gone & self.written.keys() if self.written[word].series
             }
+        if after is None:
+            # Whoever deletes a copy deletes also what the copy hides.
+            hidden = MASKED[self.content]
+            self.replaced |= {
+                word
+                for word, item in self.written.items()
+                if item.unit == unit and (item.masked or item.kind in hidden)
+            }
         if after is None and unit is None:
             self.nameless += 1
         elif after is None and unit is not None:
             self.deleted.setdefault(unit, []).append(side)
+        # Exceptions that went along with their series have no time of their own.
+        fresh = now - seen if moved else set[str]()
+        if before is not None and after is not None:
+            fresh = fresh & (_own(after) - _own(before)) or fresh
         for word in sorted(now - seen - self.written.keys()):
-            if moved or not word.startswith("@"):
+            if word in fresh or not word.startswith("@"):
                 masked = word[0] in MASKED[self.content]
                 self.written[word] = Written(
                     word, unit or 0, side, n, masked, after is not None and word in _own(after)

@@ -64,7 +64,6 @@ FEISHU = Likeness(
     name="feishu-like",
     capabilities=Capabilities(limits=feishu.LIMITS, reshape_refetch=True),
     replaces=True,
-    keeps_strays=False,
     tells_times=False,
 )
 GOOGLE = Likeness(
