@@ -2,13 +2,10 @@
 
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
-from itertools import islice
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
-from dateutil.rrule import rrulestr
-
-from connectors.sandbox.clients.sheet import Line, Place, Refused, Repeat, Sheet, instant
+from connectors.sandbox.clients.sheet import Line, Place, Refused, Repeat, Sheet, instant, walls
 from connectors.sandbox.feishu import FeishuSandbox
 from connectors.sandbox.feishu.errors import RefusalError
 from connectors.sandbox.feishu.state import User
@@ -49,7 +46,7 @@ class FeishuClient:
         known = {item["event_id"]: item for item in everything}
         zone = main["start_time"].get("timezone", "UTC")
         found = []
-        for wall in islice(rrulestr(main["recurrence"], dtstart=_wall(main["start_time"])), 8):
+        for wall in walls(main["recurrence"], _wall(main["start_time"]), zone):
             stamp = int(wall.replace(tzinfo=ZoneInfo(zone)).timestamp())
             shown = known.get(f"{uid}_{stamp}")
             if shown is not None and shown["status"] == "cancelled":
@@ -109,6 +106,7 @@ class FeishuClient:
         last = datetime.fromtimestamp(stamp, UTC) - timedelta(seconds=1)
         until = f"{last:%Y%m%dT%H%M%SZ}" if isinstance(start, datetime) else f"{last:%Y%m%d}"
         self._patch(event, {"recurrence": ";".join([*parts, f"UNTIL={until}"])})
+        self._sweep(event, stamp)
         kept = ("description", "location", "visibility", "free_busy_status", "reminders", "color")
         body = {name: main[name] for name in kept if name in main}
         body |= {"summary": title, "recurrence": ";".join(parts), "vchat": main["vchat"]}
@@ -116,8 +114,18 @@ class FeishuClient:
         return str(_try(lambda: self._person.create(self._calendar, body))["event_id"])
 
     def remove(self, event: str) -> None:
-        """See `Client`."""
+        """See `Client`. The client takes the exceptions of a series away with it."""
         _try(lambda: self._person.delete(self._calendar, event))
+        if event.endswith("_0"):
+            self._sweep(event, 1)
+
+    def _sweep(self, event: str, since: int) -> None:
+        """Take away the exceptions of a series from an original start on."""
+        uid = event.rpartition("_")[0]
+        for item in self._items():
+            series, _, original = item["event_id"].rpartition("_")
+            if series == uid and int(original) >= since:
+                self._person.delete(self._calendar, item["event_id"])
 
     def restore(self) -> str:
         """See `Client`."""

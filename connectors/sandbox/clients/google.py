@@ -2,13 +2,10 @@
 
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
-from itertools import islice
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
-from dateutil.rrule import rrulestr
-
-from connectors.sandbox.clients.sheet import Line, Place, Refused, Repeat, Sheet
+from connectors.sandbox.clients.sheet import Line, Place, Refused, Repeat, Sheet, walls
 from connectors.sandbox.google import GoogleSandbox
 from connectors.sandbox.google.errors import ApiError
 
@@ -51,7 +48,7 @@ class GoogleClient:
             if item.get("recurringEventId") == event
         }
         found = []
-        for wall in islice(rrulestr(rules[0], dtstart=_wall(main["start"])), 8):
+        for wall in walls(rules[0], _wall(main["start"]), main["start"].get("timeZone", "UTC")):
             name = f"{event}_{_mark(main['start'], wall)}"
             shown = exceptions.get(name)
             if shown is not None and shown["status"] == "cancelled":

@@ -1,6 +1,6 @@
 """What a person fills in, what a calendar shows, and what can be done in it."""
 
-from collections.abc import Iterator
+import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from itertools import islice
@@ -47,12 +47,6 @@ class Repeat:
         if self.until is not None:
             parts.append(f"UNTIL={_until(self.until, start, zone)}")
         return ";".join(parts)
-
-    def dates(self, start: date) -> Iterator[date]:
-        """The days of a series that starts on a day."""
-        midnight = datetime.combine(start, time())
-        for found in rrulestr(self.text(start, "UTC"), dtstart=midnight):
-            yield found.date()
 
 
 def _until(last: date, start: datetime | date, zone: str) -> str:
@@ -168,13 +162,19 @@ class Client(Protocol):
         """How many calls of programs have changed something there so far."""
 
 
+def walls(rule: str, start: datetime, zone: str) -> list[datetime]:
+    """The wall clocks at which the first occurrences of a series would start."""
+
+    def local(found: re.Match[str]) -> str:
+        until = datetime.strptime(found[1], "%Y%m%dT%H%M%S").replace(tzinfo=UTC)
+        return f"UNTIL={until.astimezone(ZoneInfo(zone)):%Y%m%dT%H%M%S}"
+
+    bare = re.sub(r"UNTIL=(\d{8}T\d{6})Z", local, rule)
+    return list(islice(rrulestr(bare, dtstart=start), 8))
+
+
 def instant(start: datetime | date, zone: str) -> datetime:
     """A wall clock as an aware UTC instant; a date as its UTC midnight."""
     if isinstance(start, datetime):
         return start.replace(tzinfo=ZoneInfo(zone)).astimezone(UTC)
     return datetime.combine(start, time(), UTC)
-
-
-def first(dates: Iterator[date], many: int = 8) -> list[date]:
-    """The first few of a series' days."""
-    return list(islice(dates, many))
