@@ -22,14 +22,12 @@ CALENDAR = "c"
 class Likeness:
     """How a world behaves. `replaces`: it changes the name of a unit when an occurrence that was
     removed comes back, or a series becomes a single event, because no call can do that in place.
-    `keeps_strays`: it takes an exception at a date that its series has not. `tells_times`: it
-    says when an event was last changed.
+    `tells_times`: it says when an event was last changed.
     """
 
     name: str
     capabilities: Capabilities
     replaces: bool = False
-    keeps_strays: bool = True
     tells_times: bool = True
 
     @property
@@ -125,10 +123,6 @@ def held(event: Event, likeness: Likeness) -> Event:
     limits = likeness.limits
     if event.rdates and not limits.rules.rdates:
         raise RejectedError("no extra dates may stand on a series here", code="rdates")
-    if not likeness.keeps_strays:
-        for item in event.overrides:
-            if not item.cancelled and not is_member(event, item.key):
-                raise RejectedError("an occurrence is on no date of its series", code="rdates")
     if likeness is PLAIN:
         return event
     return replace(
