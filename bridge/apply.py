@@ -141,10 +141,12 @@ class Applier:
         """Store what is going to be done; what needs no call is stored right away."""
         quiet = [task for task in tasks if not task.decision.actions]
         loud = [task for task in tasks if task.decision.actions]
+        rows = [row for task in quiet if (row := task.decision.unit) and row != task.unit]
+        rows += map(named, loud)
+        yielded = self._giving_way(rows)
         with self._store.begin() as tx:
             self._fence(tx)
-            tx.put_units(row for task in quiet if (row := task.decision.unit) and row != task.unit)
-            tx.put_units(named(task) for task in loud)
+            tx.put_units([*yielded, *rows])
             intents = tx.add_intents(
                 [self._intent(task, a) for task in loud for a in task.decision.actions]
             )
@@ -293,17 +295,20 @@ class Applier:
             self._fault_counted = False
             for result, its_intents in zip(results, intents, strict=True):
                 self._enter(books, result, its_intents)
-        yielded = [
-            row
-            for side in (Side if books.joined else ())
-            for row in giving_way(self._store, self._link, side, books.joined)
-        ]
+        yielded = self._giving_way(books.joined)
         with self._store.begin() as tx:
             self._fence(tx)
             tx.put_units([*yielded, *books.rows])
             tx.journal(books.journal)
             tx.drop_intents(books.settled)
         self._progress(sum(len(results) for results, _intents in lots))
+
+    def _giving_way(self, rows: Sequence[Unit]) -> list[Unit]:
+        return [
+            row
+            for side in (Side if rows else ())
+            for row in giving_way(self._store, self._link, side, rows)
+        ]
 
     def _enter(self, books: "_Books", result: Result, intents: Sequence[Intent]) -> None:
         for action, answer in result.done:

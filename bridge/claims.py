@@ -8,12 +8,12 @@ from bridge.store import Store
 
 
 def giving_way(store: Store, link: Link, side: Side, made: Iterable[Unit]) -> Iterator[Unit]:
-    """The rows that have to be stored before `made`, whose copies on `side` are new to us.
+    """The rows that have to be stored before `made`, whose names on `side` are new to us.
 
     An event that nobody could read was noted under its own name; now that it can be read it turns
     out to be the copy of a unit, made by a write whose answer was lost.
     """
-    owners = {copy.ref: unit.id for unit in made if (copy := unit.copy(side)) is not None}
+    owners = {ref: unit.id for unit in made if (ref := unit.ref(side)) is not None}
     for ref, other in store.units_by_ref(link.id, side, owners).items():
         empty = other.a is None and other.b is None and other.state is not UnitState.DONE
         if empty and other.id != owners[ref]:
