@@ -1,5 +1,5 @@
 """Random histories over the wire: people at all three sandboxes, the real SDKs, faults, and peace
-in the end. A failing history is shrunk and shown; `python -m bridge.simulation.wire SEED` replays it.
+in the end. A failing one is shrunk and shown; `python -m bridge.simulation.wire SEED` replays it.
 """
 
 import warnings

@@ -1,0 +1,301 @@
+"""Breaks the engine on purpose, one place at a time, and sees that some test notices.
+
+    python tests/simulation/mutations.py [NAME ...]
+
+Every fault is made in a copy of the packages in a temporary folder. The fast tests that are named
+for it run there, and then the first simulated histories. Exits 1 if a fault goes unnoticed.
+"""
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+COPIED = ("bridge", "connectors", "mappings", "tests", "pyproject.toml")
+SUBSETS = {
+    "reconcile": "tests/bridge/test_reconcile.py",
+    "apply": "tests/bridge/test_apply.py",
+    "sync": "tests/bridge/test_sync.py",
+    "merge": "tests/mappings/test_merge.py",
+    "occurrences": "tests/mappings/test_occurrences.py",
+    "projection": "tests/mappings/test_projection.py",
+    "identity": "tests/mappings/test_identity.py",
+    "memory": "tests/contract/test_memory.py",
+}
+HISTORIES = 250
+SOAK = f"""
+import sys
+from bridge.simulation.history import history
+from bridge.simulation.running import run
+for seed in range({HISTORIES}):
+    complaints = run(history(seed)).complaints
+    if complaints:
+        print(f"seed {{seed}}: {{complaints[0]}}")
+        sys.exit(1)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One place, broken: `old` stands there once, and `new` instead of it is wrong."""
+
+    name: str
+    file: str
+    old: str
+    new: str
+    subsets: tuple[str, ...] = ()
+
+
+FAULTS = (
+    # What is written, and how.
+    Fault(
+        "forget the intent", "bridge/apply.py",
+        "[self._intent(task, a) for task in loud for a in task.decision.actions]",
+        "[self._intent(task, a) for task in loud[:0] for a in task.decision.actions]",
+        ("apply",),
+    ),
+    Fault(
+        "a new key on every try", "bridge/apply.py",
+        "action.side.value, action.generation\n",
+        "action.side.value, action.generation + self._now().minute + self._now().hour * 60\n",
+    ),
+    Fault(
+        "never another key", "bridge/apply.py",
+        "unit = replace(unit, generation=unit.generation + 1)", "pass", ("apply",),
+    ),
+    Fault(
+        "drop intents of unknown outcome", "bridge/apply.py",
+        "if not isinstance(result.error, OutcomeUnknownError):", "if True:",
+    ),
+    Fault(
+        "skip the version precondition", "connectors/memory/connector.py",
+        "if current is None or not self.capabilities.write_guard:", "if True:",
+    ),
+    Fault(
+        "take somebody's edit in an answer for ours", "bridge/task.py",
+        "foreign = happened.keys() - merge.changes(base.event, desired).keys()",
+        "foreign = set()",
+    ),
+    Fault(
+        "forget what half a task has done", "bridge/apply.py",
+        "            seen[side.other] = answer\n", "            pass\n", ("apply",),
+    ),
+    Fault(
+        "keep the key of the dead", "bridge/task.py",
+        "row = replace(row.without(side), generation=row.generation + 1)",
+        "row = row.without(side)",
+    ),
+    Fault(
+        "lose the loser's journal entry", "bridge/apply.py",
+        "lost=lost or None,", "lost=None,", ("apply",),
+    ),
+    # What is read.
+    Fault(
+        "advance the cursor early", "bridge/sync.py",
+        "        applier.apply(self._first())\n        applier.apply(self._second())\n",
+        "        first = list(self._first())\n        self._advance()\n"
+        "        applier.apply(first)\n        applier.apply(self._second())\n",
+    ),
+    Fault(
+        "go on with a void cursor", "bridge/sync.py",
+        "            if cursor is None:\n                raise\n",
+        "            return\n",
+        ("sync",),
+    ),
+    Fault(
+        "take absence for deletion", "bridge/observe.py",
+        "            observation = self._ask(ref, unit)\n            if",
+        "            observation = Observation(unit=unit, seen=GONE)\n            if",
+        ("sync",),
+    ),
+    Fault(
+        "believe a shrunken listing", "bridge/observe.py",
+        "        if reason and not self._approved:", "        if False:", ("sync",),
+    ),
+    Fault(
+        "ignore tombstones", "bridge/observe.py",
+        "                    gone[ref] = None\n", "                    pass\n", ("sync",),
+    ),
+    Fault(
+        "drop an exception", "connectors/changes.py",
+        "    overrides |= {override.key: override for override in change.overrides}\n",
+        "    overrides |= {o.key: o for o in change.overrides[1:]}\n",
+    ),
+    Fault(
+        "guess about a side that was not shown", "bridge/sync.py",
+        "            if side in seen or over or not open_:", "            if True:",
+    ),
+    # What is decided.
+    Fault(
+        "take our own echo for an edit", "bridge/task.py",
+        "            row = row.with_copy(side, answer)\n", "            pass\n", ("apply",),
+    ),
+    Fault(
+        "swap the winner of a conflict", "bridge/travel.py",
+        "        case ConflictPolicy.A:\n            return Side.A",
+        "        case ConflictPolicy.A:\n            return Side.B",
+        ("reconcile",),
+    ),
+    Fault(
+        "the older edit wins", "bridge/travel.py", "b > a else Side.A", "b < a else Side.A",
+        ("reconcile",),
+    ),
+    Fault(
+        "let masked fields flow back", "bridge/travel.py",
+        "allowed = {*VISIBLE[rules.policy.content],", "allowed = {*merge.DETAIL_FIELDS,",
+        ("reconcile",),
+    ),
+    Fault(
+        "show what is masked", "mappings/projection.py",
+        "        if self._masks(details):\n            return self._masked(details)\n", "",
+        ("projection",),
+    ),
+    Fault(
+        "delete although it was edited", "bridge/reconcile.py",
+        "    if edits and wins and rules.writes(deleted):", "    if False:", ("reconcile",),
+    ),
+    Fault(
+        "switch the delete guard off", "bridge/plan.py",
+        "if deletes <= limit.count or deletes <= limit.share * known:", "if True:", ("sync",),
+    ),
+    Fault(
+        "let an overruled schedule take exceptions along", "bridge/reconcile.py",
+        "    if not overruled or shadow is None:", "    if True:",
+    ),
+    Fault(
+        "copy what a bridge has made", "bridge/reconcile.py",
+        "    if not known and copy.origin is not None:", "    if False:", ("reconcile",),
+    ),
+    Fault(
+        "write against the direction", "mappings/policy.py",
+        "return self.direction in (Direction.TWO_WAY, allowed)", "return True", ("reconcile",),
+    ),
+    Fault(
+        "mail the guests", "mappings/projection.py",
+        "attendees=details.attendees if invite else (),", "attendees=details.attendees,",
+        ("projection",),
+    ),
+    # What a crash leaves.
+    Fault(
+        "recover nothing", "bridge/recovery.py",
+        "    intents = store.intents(link.id)\n", "    intents = store.intents(link.id)[:0]\n",
+        ("apply",),
+    ),
+    Fault(
+        "believe that every write has arrived", "bridge/recovery.py",
+        "        if path in wanted and wanted[path].after == change.after\n", "",
+    ),
+    Fault(
+        "let what is not known yet pass the guard", "bridge/recovery.py",
+        "    return _unversioned(now, event, shadow)\n", "    return replace(now, event=event)\n",
+    ),
+    Fault(
+        "leave half a change standing", "bridge/recovery.py",
+        "    if not connector.capabilities.find_by_key:\n        now =",
+        "    if False:\n        now =",
+    ),
+    # What a merge means.
+    Fault(
+        "two edits of one field never clash", "mappings/merge.py",
+        "if mine[path][1] != yours[path][1]}", "if False}", ("merge",),
+    ),
+    Fault(
+        "an edited occurrence never clashes with its removal", "mappings/merge.py",
+        'path[2] == "exists" and value is False:', 'path[2] == "exists" and value is None:',
+        ("merge",),
+    ),
+    Fault(
+        "leave exceptions behind when their series moves", "mappings/merge.py",
+        "result = replace(result, overrides=recurrence.rekey(onto.overrides, onto, result))",
+        "pass", ("merge",),
+    ),
+    Fault(
+        "use a fixed offset", "mappings/zones.py",
+        "    first = wall.replace(tzinfo=rules, fold=0).astimezone(UTC)\n",
+        "    first = (wall - rules.utcoffset(datetime(2026, 1, 15))).replace(tzinfo=UTC)\n",
+        ("occurrences",),
+    ),
+    Fault(
+        "name a write by chance", "mappings/identity.py",
+        'digest(["create", link_uid, unit_id, side, generation])',
+        'digest(["create", link_uid, unit_id, side, generation, id(object())])',
+        ("identity",),
+    ),
+)  # fmt: skip
+
+
+def main() -> int:
+    """Run the faults that are named, or all."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("names", nargs="*", metavar="NAME", help="words of a fault's name")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
+    chosen = parser.parse_args()
+    faults = [
+        fault
+        for fault in FAULTS
+        if not chosen.names or any(name in fault.name for name in chosen.names)
+    ]
+    with ThreadPoolExecutor(chosen.jobs) as pool:
+        survivors = 0
+        for fault, (noticed, seconds) in zip(faults, pool.map(attempt, faults), strict=True):
+            survivors += not noticed
+            tell(f"{fault.name:56} {noticed or 'NOBODY NOTICED':60} {seconds:4.0f} s")
+    tell(f"{len(faults)} faults, {survivors} unnoticed")
+    return 1 if survivors else 0
+
+
+def tell(line: str) -> None:
+    """One line of the table, at once."""
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+def attempt(fault: Fault) -> tuple[str, float]:
+    """Make one fault in a copy; who noticed it, empty if nobody did."""
+    started = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="calbridge-fault-") as folder:
+        there = Path(folder)
+        for name in COPIED:
+            place = ROOT / name
+            if place.is_dir():
+                ignored = shutil.ignore_patterns("__pycache__")
+                shutil.copytree(place, there / name, ignore=ignored)
+            else:
+                shutil.copy(place, there / name)
+        broken = there / fault.file
+        broken.write_text(made(fault, broken.read_text(encoding="utf-8")), encoding="utf-8")
+        noticed = next(filter(None, (_noticed(there, who) for who in (*fault.subsets, "soak"))), "")
+    return noticed, time.monotonic() - started
+
+
+def made(fault: Fault, text: str) -> str:
+    """The text with the fault. Raises ValueError if its place is not there exactly once."""
+    if text.count(fault.old) != 1:
+        raise ValueError(f"{fault.name}: {fault.file} has its place {text.count(fault.old)} times")
+    return text.replace(fault.old, fault.new)
+
+
+def _noticed(folder: Path, subset: str) -> str:
+    environment = {**os.environ, "PYTHONPATH": str(folder), "PYTHONTZPATH": ""}
+    if subset == "soak":
+        command = [sys.executable, "-c", SOAK]
+    else:
+        command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider",
+                   "-k", "not postgresql", SUBSETS[subset]]  # fmt: skip
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+    if done.returncode == 0:
+        return ""
+    lines = done.stdout.splitlines()
+    told = next((line for line in lines if line.startswith(("FAILED", "ERROR", "seed "))), "")
+    return told.removeprefix("FAILED ").rpartition("/")[2][:60] or f"{subset}: {done.returncode}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
