@@ -298,9 +298,10 @@ class EventWriter:
             if body:
                 wire = self._api.patch(calendar, event_id, body)
                 has = self._decoded_extra(calendar, wire, extra)
-            alone = replace(event, details=want.details)
-            single = Copy(ref=event_id, event=alone, members=(), organized=True)
-            self._invited(calendar, replace(single, event=_attended(alone, ())), alone)
+            assert has.details is not None
+            bare = Copy(ref=event_id, event=_attended(event, ()), members=())
+            guests = self._invited(calendar, bare, event).event.details.attendees
+            has = replace(has, details=replace(has.details, attendees=guests))
             return has, Member(part=occurrence_part(want.key), id=event_id)
         raise RejectedError(
             f"the extra date {want.key} was deleted in Feishu again and again",

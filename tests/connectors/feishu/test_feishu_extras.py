@@ -12,7 +12,7 @@ from connectors.errors import OutcomeUnknownError
 from connectors.sandbox.faults import Fault
 from connectors.testing.builders import edited, event, moved
 from mappings import feishu, recurrence
-from mappings.model import Event, Key
+from mappings.model import Attendee, Event, Key, Person
 from mappings.policy import Policy
 from mappings.projection import project
 
@@ -207,3 +207,16 @@ def test_a_unit_becomes_a_single_event_and_nothing_is_left_over(series: tuple[An
     copy = connector.update("primary", made, single)
     assert shown(connector) == happenings(single)
     assert set(listed(connector)) >= {copy.ref}
+
+
+def test_whom_a_link_invites_is_invited_to_the_extra_dates_too(bench: Any, ann: Any) -> None:
+    guests = (Attendee(person=Person(email="guest@example.org")),)
+    connector = bench.connect(ann)
+    wanted = edited(edited(SERIES, attendees=guests), EXTRA, attendees=guests)
+    made = connector.create("primary", wanted, KEY)
+    [extra] = [item for item in made.event.overrides if item.key == EXTRA]
+    assert extra.details is not None
+    assert [each.person.email for each in extra.details.attendees if not each.organizer] == [
+        "guest@example.org"
+    ]
+    assert len(bench.sandbox.mails) == 2
