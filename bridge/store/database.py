@@ -11,9 +11,11 @@ import os
 import sqlite3
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import Connection, Engine, NullPool, create_engine, event, select, text
 from sqlalchemy.engine import URL, make_url
@@ -22,13 +24,21 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from sqlalchemy.sql.functions import func
 
 from bridge.store.errors import StoreError
-from bridge.store.filelock import locked_file
+from bridge.store.filelock import locked_file, shared_file
+from bridge.store.session import Ring, silent
+from bridge.store.watching import PostgresqlWatch, SqliteWatch, Watch, notify
 
 _BUSY_MILLISECONDS = 30_000
 
 
 class Database(ABC):
-    """Connections and locks of one database. Thread safe; not to be carried over a fork."""
+    """Connections and locks of one database. Thread safe; not to be carried over a fork.
+
+    `ring` tells other processes' watches. `libpq` is how PostgreSQL is reached, None elsewhere.
+    """
+
+    ring: Ring
+    libpq: Mapping[str, Any] | None = None
 
     def __init__(self, place: str) -> None:
         self._place = place
@@ -55,6 +65,18 @@ class Database(ABC):
     @abstractmethod
     def lock(self, *names: str) -> AbstractContextManager[None]:
         """Held by one thread of one process at a time, everywhere; freed when its holder dies."""
+
+    @abstractmethod
+    def presence(self, when_alone: Callable[[], None]) -> AbstractContextManager[None]:
+        """Be here as a worker. Calls `when_alone` if it is certain that no other one is here."""
+
+    @abstractmethod
+    def watch(self, wake: Callable[[], None]) -> Watch:
+        """Have `wake` called when something may have become due."""
+
+    @abstractmethod
+    def clock(self) -> datetime | None:
+        """The time by the database's own clock, None if it has none."""
 
     @abstractmethod
     def close(self) -> None:
@@ -96,6 +118,8 @@ def open_database(url: str) -> Database:
 class SqliteDatabase(Database):
     """One file, for one machine."""
 
+    ring = staticmethod(silent)
+
     def __init__(self, url: URL) -> None:
         if not url.database or url.database == ":memory:":
             raise StoreError("the SQLite database needs a file: sqlite:///PATH")
@@ -113,9 +137,19 @@ class SqliteDatabase(Database):
 
     def lock(self, *names: str) -> AbstractContextManager[None]:
         """A lock file in a folder beside the database."""
-        folder = self._path.with_name(self._path.name + "-locks")
-        folder.mkdir(mode=0o700, exist_ok=True)
-        return locked_file(folder / f"{_name_hash(names).hex()}.lock")
+        return locked_file(self._lock_file(f"{_name_hash(names).hex()}.lock"))
+
+    def presence(self, when_alone: Callable[[], None]) -> AbstractContextManager[None]:
+        """A file in the same folder that all workers share."""
+        return shared_file(self._lock_file("workers.lock"), when_alone)
+
+    def watch(self, wake: Callable[[], None]) -> Watch:
+        """Of any commit to the file."""
+        return SqliteWatch(self._path, wake)
+
+    def clock(self) -> datetime | None:
+        """One machine has one clock."""
+        return None
 
     def close(self) -> None:
         """Close the file."""
@@ -130,6 +164,11 @@ class SqliteDatabase(Database):
         with self._mutex, self._writer.begin() as connection:
             yield connection
 
+    def _lock_file(self, name: str) -> Path:
+        folder = self._path.with_name(self._path.name + "-locks")
+        folder.mkdir(mode=0o700, exist_ok=True)
+        return folder / name
+
     def _create_file(self) -> None:
         try:
             self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -143,6 +182,8 @@ class SqliteDatabase(Database):
 
 class PostgresqlDatabase(Database):
     """A server, for one machine or many."""
+
+    ring = staticmethod(notify)
 
     def __init__(self, url: URL) -> None:
         super().__init__(url.render_as_string(hide_password=True))
@@ -160,6 +201,7 @@ class PostgresqlDatabase(Database):
                 "PostgreSQL needs psycopg; install feishu-calendar-bridge[postgres]"
             ) from None
         self._readers: Engine = self._engine.execution_options(isolation_level="AUTOCOMMIT")
+        self.libpq = self._engine.dialect.create_connect_args(url)[1]
 
     @contextmanager
     def lock(self, *names: str) -> Iterator[None]:
@@ -169,6 +211,19 @@ class PostgresqlDatabase(Database):
             key = int.from_bytes(_name_hash((str(schema), *names))[:8], signed=True)
             connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": key})
             yield
+
+    def presence(self, when_alone: Callable[[], None]) -> AbstractContextManager[None]:
+        """Nobody is known to be alone: another machine may only be cut off for a moment."""
+        return nullcontext()
+
+    def watch(self, wake: Callable[[], None]) -> Watch:
+        """On a session of its own."""
+        return PostgresqlWatch(self._lockers, wake)
+
+    def clock(self) -> datetime | None:
+        """The server's."""
+        with self.reading() as connection:
+            return connection.scalar(select(func.clock_timestamp()))
 
     def close(self) -> None:
         """Close the pool."""

@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -22,6 +22,9 @@ if sys.platform == "win32":
     def _release(descriptor: int) -> None:
         msvcrt.locking(descriptor, msvcrt.LK_UNLCK, 1)
 
+    def _share(descriptor: int, when_alone: Callable[[], None]) -> None:
+        """Windows has no shared locks here: nobody is known to be alone."""
+
 else:
     import fcntl
 
@@ -30,6 +33,15 @@ else:
 
     def _release(descriptor: int) -> None:
         fcntl.flock(descriptor, fcntl.LOCK_UN)
+
+    def _share(descriptor: int, when_alone: Callable[[], None]) -> None:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            pass
+        else:
+            when_alone()
+        fcntl.flock(descriptor, fcntl.LOCK_SH)
 
 
 @contextmanager
@@ -46,5 +58,17 @@ def locked_file(path: Path) -> Iterator[None]:
             yield
         finally:
             _release(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def shared_file(path: Path, when_alone: Callable[[], None]) -> Iterator[None]:
+    """Be one of those who share the file; whoever finds nobody else there calls `when_alone`
+    before anybody else gets in. The system forgets a sharer that dies."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        _share(descriptor, when_alone)
+        yield
     finally:
         os.close(descriptor)

@@ -4,6 +4,9 @@ A hint raises `dirty`. A claim notes `dirty` before the first read and a finish 
 to `done`, so whatever is hinted in between makes the link due once more. `run_at` is the one wake
 condition: the link is due, its back-off is over, its next poll has come, or its lease ran out.
 `not_before` is what a hint must not hurry: a back-off or a provider's Retry-After.
+
+Instants come in by the caller's clock and are kept by the database's: a machine whose clock is
+wrong takes no lease too early and delays no hint.
 """
 
 from collections.abc import Collection, Mapping
@@ -17,6 +20,9 @@ from bridge.store.errors import LeaseLostError
 from bridge.store.schema import Instant, jobs
 from bridge.store.session import Reads, Writes, chunks
 from bridge.store.texts import storable
+
+DEATHS = 8
+"""Runs in a row that may end with their process before the link is parked."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +40,8 @@ class Claim:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """A link's row, to show. `run_at` is the lease's end while an `owner` runs it."""
+    """A link's row, to show. `run_at` is the lease's end while an `owner` runs it; `deaths` are
+    the runs in a row whose process ended without a word."""
 
     link_id: int
     dirty: int
@@ -43,6 +50,7 @@ class Job:
     not_before: datetime | None
     owner: str | None
     attempts: int
+    deaths: int
     parked: bool
     error: str
 
@@ -50,6 +58,20 @@ class Job:
     def pending(self) -> bool:
         """True if something was hinted that no run has seen through."""
         return self.dirty > self.done
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobStats:
+    """How many links wait for a worker, run, wait for a back-off or a provider, and are parked.
+
+    `oldest_due` is since when the longest waiting one waits, None if none does.
+    """
+
+    due: int
+    running: int
+    snoozed: int
+    parked: int
+    oldest_due: datetime | None
 
 
 class JobReads(Reads):
@@ -72,7 +94,26 @@ class JobReads(Reads):
         """When the next claim can succeed, None if nothing waits. May be past."""
         with self.reading() as connection:
             due: datetime | None = connection.scalar(select(func.min(jobs.c.run_at)))
-        return due
+        return None if due is None else due - self.skew
+
+    def job_stats(self, now: datetime) -> JobStats:
+        """Counts over all links."""
+        now += self.skew
+        due, rests = jobs.c.run_at <= now, jobs.c.owner.is_(None)
+        counts = {
+            "due": due,
+            "running": jobs.c.owner.is_not(None) & (jobs.c.run_at > now),
+            "snoozed": rests & (jobs.c.not_before > now),
+            "parked": jobs.c.parked,
+        }
+        query = select(
+            *(func.count().filter(chosen).label(name) for name, chosen in counts.items()),
+            func.min(jobs.c.run_at).filter(due).label("oldest_due"),
+        )
+        with self.reading() as connection:
+            row = connection.execute(query).mappings().one()
+        oldest = row["oldest_due"]
+        return JobStats(**{**row, "oldest_due": oldest and oldest - self.skew})
 
 
 class JobWrites(JobReads, Writes):
@@ -85,6 +126,7 @@ class JobWrites(JobReads, Writes):
         stays due after its run; a parked one counts, but does not wake.
         """
         woken = []
+        now += self.skew
         for chunk in chunks(sorted(set(link_ids))):  # sorted, so that two hints never deadlock
             query = select(jobs).where(jobs.c.link_id.in_(chunk)).order_by(jobs.c.link_id)
             known = {
@@ -100,22 +142,34 @@ class JobWrites(JobReads, Writes):
                 .values(dirty=jobs.c.dirty + 1, run_at=_hurried(now))
             )
             woken += fresh + [link_id for link_id, job in known.items() if _idle(job, now)]
+        self._announce(sorted(woken))
         return sorted(woken)
 
-    def claim(self, owner: str, n: int, now: datetime, lease_seconds: float) -> list[Claim]:
+    def claim(
+        self, owner: str, n: int, now: datetime, lease_seconds: float, link_id: int | None = None
+    ) -> list[Claim]:
         """Take up to `n` due links, the longest due first; nobody else gets them until then.
 
-        `owner` is unlike that of any other claim. A link whose worker let its lease run out is
-        taken over, and that counts as a failed attempt.
+        `owner` is unlike that of any other claim; `link_id` asks for that link alone. A link
+        whose worker let its lease run out is taken over, and that counts as a failed attempt; if
+        it happens again and again the link pauses, longer each time, and is parked in the end.
         """
+        now += self.skew
         due = (
-            select(jobs.c.link_id, jobs.c.dirty, jobs.c.attempts, jobs.c.owner)
+            select(jobs.c.link_id, jobs.c.dirty, jobs.c.attempts, jobs.c.owner, jobs.c.deaths)
             .where(jobs.c.run_at <= now)
             .order_by(jobs.c.run_at)
             .limit(n)
             .with_for_update(skip_locked=True)
         )
-        rows = self.connection.execute(due).all()
+        if link_id is not None:
+            due = due.where(jobs.c.link_id == link_id)
+        found = self.connection.execute(due).all()
+        rows = [
+            row
+            for row in found
+            if row.owner is None or not self._deadly(row.link_id, row.deaths + 1, now)
+        ]
         if not rows:
             return []
         self.connection.execute(
@@ -125,6 +179,7 @@ class JobWrites(JobReads, Writes):
                 owner=owner,
                 run_at=now + timedelta(seconds=lease_seconds),
                 attempts=jobs.c.attempts + _abandoned(),
+                deaths=jobs.c.deaths + _abandoned(),
             )
         )
         return [
@@ -143,7 +198,7 @@ class JobWrites(JobReads, Writes):
             beaten = (
                 update(jobs)
                 .where(jobs.c.link_id.in_(chunk), jobs.c.owner == owner)
-                .values(run_at=until)
+                .values(run_at=until + self.skew)
                 .returning(jobs.c.link_id)
             )
             held.update(self.connection.scalars(beaten))
@@ -155,6 +210,7 @@ class JobWrites(JobReads, Writes):
         False if the link is another owner's by now.
         """
         again = jobs.c.dirty > dirty
+        now, later = self.now() + self.skew, next_at and next_at + self.skew
         return self._release(
             link_id,
             owner,
@@ -162,7 +218,7 @@ class JobWrites(JobReads, Writes):
             attempts=0,
             error="",
             not_before=None,
-            run_at=case((again, literal(self.now(), Instant)), else_=literal(next_at, Instant)),
+            run_at=case((again, literal(now, Instant)), else_=literal(later, Instant)),
         )
 
     def fail(self, link_id: int, owner: str, error: str, retry_at: datetime | None) -> bool:
@@ -170,6 +226,7 @@ class JobWrites(JobReads, Writes):
 
         False if the link is another owner's by now.
         """
+        retry_at = retry_at and retry_at + self.skew
         return self._release(
             link_id,
             owner,
@@ -185,6 +242,7 @@ class JobWrites(JobReads, Writes):
 
         False if the link is another owner's by now.
         """
+        until += self.skew
         return self._release(link_id, owner, not_before=until, run_at=until)
 
     def assert_owner(self, link_id: int, owner: str) -> None:
@@ -201,29 +259,60 @@ class JobWrites(JobReads, Writes):
         woken = (
             update(jobs)
             .where(jobs.c.link_id == link_id, jobs.c.parked)
-            .values(parked=False, attempts=0, error="", not_before=None, run_at=now)
+            .values(
+                parked=False,
+                attempts=0,
+                deaths=0,
+                error="",
+                not_before=None,
+                run_at=now + self.skew,
+            )
         )
-        return self.connection.execute(woken).rowcount == 1
+        if self.connection.execute(woken).rowcount == 0:
+            return False
+        self._announce([link_id])
+        return True
 
     def drop_job(self, link_id: int) -> None:
         """The link has ended: nothing is pending, and a run that goes on loses its lease."""
         self.connection.execute(delete(jobs).where(jobs.c.link_id == link_id))
 
-    def release_all(self, owner_prefix: str) -> int:
-        """Take all links from owners whose name begins so, known to be dead; they are due now.
+    def end_leases(self, now: datetime, owner_prefix: str = "") -> int:
+        """The leases of owners whose name begins so, known to be dead, are over now.
 
-        How many there were. It counts as a failed attempt, as one of them may be the killer.
+        How many there were. Whoever claims the links next counts a death for each, as one of
+        them may be the killer.
         """
-        freed = (
+        over = (
             update(jobs)
             .where(jobs.c.owner.startswith(owner_prefix, autoescape=True))
-            .values(owner=None, run_at=self.now(), attempts=jobs.c.attempts + 1)
+            .values(run_at=now + self.skew)
         )
-        return self.connection.execute(freed).rowcount
+        return self.connection.execute(over).rowcount
+
+    def _deadly(self, link_id: int, deaths: int, now: datetime) -> bool:
+        """Whether an abandoned link has to rest first: it may be what ends its workers."""
+        if deaths == 1:
+            return False
+        rest = now + timedelta(seconds=2**deaths)
+        values: dict[str, Any] = {"not_before": rest, "run_at": rest}
+        if deaths >= DEATHS:
+            error = f"{deaths} processes in a row ended while they ran it; see their logs"
+            values = {"not_before": None, "run_at": None, "parked": True, "error": error}
+        self.connection.execute(
+            update(jobs)
+            .where(jobs.c.link_id == link_id)
+            .values(owner=None, attempts=jobs.c.attempts + 1, deaths=deaths, **values)
+        )
+        return True
+
+    def _announce(self, woken: Collection[int]) -> None:
+        if woken:
+            self.ring(self.connection, woken)
 
     def _release(self, link_id: int, owner: str, **values: Any) -> bool:
         ours = update(jobs).where(jobs.c.link_id == link_id, jobs.c.owner == owner)
-        return self.connection.execute(ours.values(owner=None, **values)).rowcount == 1
+        return self.connection.execute(ours.values(owner=None, deaths=0, **values)).rowcount == 1
 
 
 def _new_row(link_id: int) -> dict[str, Any]:
@@ -232,6 +321,7 @@ def _new_row(link_id: int) -> dict[str, Any]:
         "dirty": 0,
         "done": 0,
         "attempts": 0,
+        "deaths": 0,
         "parked": False,
         "error": "",
     }

@@ -28,7 +28,7 @@ from sqlalchemy import (
     text,
 )
 
-HEAD = "0004"
+HEAD = "0005"
 """The newest migration, which these tables are the result of."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -224,6 +224,7 @@ jobs = Table(
     Column("not_before", Instant),
     Column("owner", _Exact),
     Column("attempts", Integer, nullable=False),
+    Column("deaths", Integer, nullable=False, server_default="0"),
     Column("parked", Boolean, nullable=False),
     Column("error", Text, nullable=False),
 )

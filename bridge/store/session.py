@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any, TypeVar
 
@@ -14,10 +14,21 @@ CHUNK = 500
 """Rows or ids in one statement: far below every limit on bound parameters."""
 
 T = TypeVar("T")
+Ring = Callable[[Connection, Collection[int]], None]
+"""Called with links that have just become due, inside the transaction that made them so."""
+
+
+def silent(_connection: Connection, _links: Collection[int]) -> None:
+    """Nobody has to be told."""
 
 
 class Reads(ABC):
-    """Something to read from: the store itself, or a transaction (which sees its own writes)."""
+    """Something to read from: the store itself, or a transaction (which sees its own writes).
+
+    `skew` is how far the database's clock is ahead of ours.
+    """
+
+    skew = timedelta(0)
 
     @abstractmethod
     def reading(self) -> AbstractContextManager[Connection]:
@@ -27,9 +38,18 @@ class Reads(ABC):
 class Writes(Reads):
     """One transaction. `now` is aware UTC."""
 
-    def __init__(self, connection: Connection, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        now: Callable[[], datetime],
+        *,
+        ring: Ring = silent,
+        skew: timedelta = timedelta(0),
+    ) -> None:
         self.connection = connection
         self.now = now
+        self.ring = ring
+        self.skew = skew
 
     def reading(self) -> AbstractContextManager[Connection]:
         """The transaction's own connection."""

@@ -1,9 +1,10 @@
 """The store: reads at any time, writes in transactions."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from types import TracebackType
+from typing import Any
 
 from sqlalchemy import Connection
 
@@ -14,10 +15,19 @@ from bridge.store.jobs import JobReads, JobWrites
 from bridge.store.links import LinkReads, LinkWrites
 from bridge.store.migrate import migrate
 from bridge.store.observed import ObservedReads, ObservedWrites
+from bridge.store.session import Ring
 from bridge.store.subscriptions import SubscriptionReads, SubscriptionWrites
 from bridge.store.tokens import StoredTokens
 from bridge.store.units import UnitReads, UnitWrites
+from bridge.store.watching import Watch
 from bridge.vault import Vault
+
+TOLERATED_SKEW = timedelta(seconds=1)
+"""Clocks that differ by less are taken for equal."""
+
+
+def _wall() -> datetime:
+    return datetime.now(UTC)
 
 
 class Tx(LinkWrites, UnitWrites, HistoryWrites, JobWrites, ObservedWrites, SubscriptionWrites):
@@ -40,12 +50,25 @@ class Store(
     """Everything the bridge remembers. Thread safe. Any method may raise `StoreError`.
 
     `instance` is this installation's random id; `tokens` keeps OAuth tokens, encrypted,
-    `channels` the push channels that connectors opened.
+    `channels` the push channels that connectors opened. `ring` is told of links that become due,
+    in the transaction that made them so.
     """
 
-    def __init__(self, database: Database, *, vault: Vault, now: Callable[[], datetime]) -> None:
+    ring: Ring
+
+    def __init__(
+        self,
+        database: Database,
+        *,
+        vault: Vault,
+        now: Callable[[], datetime],
+        wall: Callable[[], datetime] = _wall,
+    ) -> None:
         self._database = database
         self._now = now
+        self._wall = wall
+        self.ring = database.ring
+        self.measure_skew()
         self.tokens = StoredTokens(self, vault)
         self.channels = StoredChannels(self)
         known = self.setting("instance")
@@ -76,7 +99,7 @@ class Store(
         One per thread at a time: raises `StoreError` inside another.
         """
         with self._database.writing() as connection:
-            yield Tx(connection, self._now)
+            yield Tx(connection, self._now, ring=self.ring, skew=self.skew)
 
     def lock(self, *names: str) -> AbstractContextManager[None]:
         """Held by one thread of one process at a time, wherever the same database is used.
@@ -85,20 +108,43 @@ class Store(
         """
         return self._database.lock(*names)
 
+    def presence(self, when_alone: Callable[[], None]) -> AbstractContextManager[None]:
+        """Be here as a worker. Calls `when_alone` first if certainly no other one is here."""
+        return self._database.presence(when_alone)
+
+    def watch(self, wake: Callable[[], None]) -> Watch:
+        """Have `wake` called when any process may have made something due. Close it in the end."""
+        return self._database.watch(wake)
+
+    @property
+    def libpq(self) -> Mapping[str, Any] | None:
+        """How PostgreSQL is reached, None on SQLite."""
+        return self._database.libpq
+
+    def measure_skew(self) -> timedelta:
+        """Look how far the database's clock is ahead of this machine's."""
+        clock = self._database.clock()
+        skew = timedelta(0) if clock is None else clock - self._wall()
+        self.skew = skew if abs(skew) >= TOLERATED_SKEW else timedelta(0)
+        return self.skew
+
     def close(self) -> None:
         """Let go of the database."""
         self._database.close()
 
 
-def open_store(url: str, *, vault: Vault, now: Callable[[], datetime]) -> Store:
+def open_store(
+    url: str, *, vault: Vault, now: Callable[[], datetime], wall: Callable[[], datetime] = _wall
+) -> Store:
     """Open `sqlite:///PATH` or `postgresql://...`, with the schema brought up to date.
 
-    `now` is aware UTC. Raises `StoreError` if it cannot be opened, or a newer program wrote it.
+    `now` is aware UTC, `wall` this machine's clock even where `now` is not. Raises `StoreError` if
+    it cannot be opened, or a newer program wrote it.
     """
     database = open_database(url)
     try:
         migrate(database)
-        return Store(database, vault=vault, now=now)
+        return Store(database, vault=vault, now=now, wall=wall)
     except BaseException:
         database.close()
         raise

@@ -237,7 +237,7 @@ def test_links_of_a_dead_process_are_due_at_once(store: Store, watch: Clock) -> 
     claim(store, "host-1/7", watch(), n=1)
     claim(store, "host_1/8", watch(), n=1)
     with store.begin() as tx:
-        assert tx.release_all("host_1/") == 1
+        assert tx.end_leases(watch(), "host_1/") == 1
     [got] = claim(store, "host-1/9", watch())
     assert got == Claim(link_id=second, dirty=1, attempts=1)
 
