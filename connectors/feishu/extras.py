@@ -18,6 +18,16 @@ class Extras:
 
     def __init__(self) -> None:
         self._known: Recent[tuple[str, str], Extra] = Recent(_REMEMBERED)
+        self._holders: Recent[tuple[str, Extra], str] = Recent(_REMEMBERED)
+
+    def holder(self, calendar: str, extra: Extra) -> str | None:
+        """The event that was last found to stand for the date. Whoever copies it in Feishu copies
+        its line, too, so that others may say the same."""
+        return self._holders.get((calendar, extra))
+
+    def hold(self, calendar: str, extra: Extra, event_id: str) -> None:
+        """This event stands for the date."""
+        self._holders.put((calendar, extra), event_id)
 
     def remember(self, calendar: str, event_id: str, extra: Extra) -> None:
         """The event stands for this date."""

@@ -22,6 +22,7 @@ from connectors.feishu.reading import EventReader, is_stray
 from connectors.recent import Recent
 from mappings import feishu
 from mappings.errors import UnmappableError
+from mappings.feishu_extras import Extra
 from mappings.model import Event, Override, When
 
 _REMEMBERED = 20_000
@@ -223,15 +224,15 @@ class _Batch:
         when = series.when if isinstance(series, Event) else series
         overrides: dict[str, Override] = {}
         members: dict[str, Member] = {}
+        waiting = list(waiting)
+        beside, copied = self._beside(waiting)
         try:
-            for wire in waiting:
-                extra = self._reader.extras.of(self._calendar, wire)
-                if extra is not None:
-                    override, member = self._reader.extra_date(self._calendar, wire, extra)
-                    overrides[override.key] = override
-                    if not override.cancelled:
-                        members[member.part] = member
-                    continue
+            for extra, wire in beside.items():
+                override, member = self._reader.extra_date(self._calendar, wire, extra)
+                overrides[override.key] = override
+                if not override.cancelled:
+                    members[member.part] = member
+            for wire in filter(feishu.is_exception, waiting):
                 if feishu.is_cancelled(wire) and is_stray(str(wire["event_id"]), when):
                     continue
                 override, member = self._reader.override(self._calendar, wire, when)
@@ -240,10 +241,47 @@ class _Batch:
         except UnmappableError as error:
             return [Unreadable(ref=ref, code=error.code, detail=error.detail)]
         if not overrides:
-            return []
-        return [
-            Fragment(ref=ref, overrides=tuple(overrides.values()), members=tuple(members.values()))
-        ]
+            return copied
+        shown = tuple(overrides.values())
+        return [Fragment(ref=ref, overrides=shown, members=tuple(members.values())), *copied]
+
+    def _beside(self, waiting: Iterable[Wire]) -> tuple[dict[Extra, Wire], list[Change]]:
+        """What stands for each date beside a series, and what only says so, because a person has
+        copied it: events for themselves."""
+        found: dict[Extra, list[Wire]] = {}
+        for wire in waiting:
+            extra = self._reader.extras.of(self._calendar, wire)
+            if extra is not None:
+                found.setdefault(extra, []).append(wire)
+        chosen: dict[Extra, Wire] = {}
+        copied: list[Change] = []
+        for extra, wires in found.items():
+            living = sorted(
+                (wire for wire in wires if not feishu.is_cancelled(wire)),
+                key=lambda wire: (int(wire.get("create_time") or 0), str(wire["event_id"])),
+            )
+            holder = self._holder(extra, wires) if self._delta else None
+            for wire in living:
+                holder = holder or str(wire["event_id"])
+                if wire["event_id"] == holder:
+                    chosen[extra] = wire
+                else:
+                    copied.append(self._main(wire))
+            if holder is not None:
+                self._reader.extras.hold(self._calendar, extra, holder)
+            elif wires:
+                chosen[extra] = wires[0]
+        return chosen, copied
+
+    def _holder(self, extra: Extra, wires: Iterable[Wire]) -> str | None:
+        """The event that stood for the date before this delta, if it still does."""
+        holder = self._reader.extras.holder(self._calendar, extra)
+        shown = next((wire for wire in wires if wire["event_id"] == holder), None)
+        if holder is not None and shown is None:
+            shown = self._api.event(self._calendar, holder, attendees=False)
+        if shown is None or feishu.is_cancelled(shown):
+            return None
+        return holder if self._reader.extras.of(self._calendar, shown) == extra else None
 
 
 def _broken(how: str) -> RetryableError:

@@ -221,6 +221,7 @@ class EventReader:
         for wire in wires:
             extra = self.extras.of(calendar, wire) if wire else None
             if wire and extra and extra.main == ref and not feishu.is_cancelled(wire):
+                self.extras.hold(calendar, extra, str(wire["event_id"]))
                 found.append(self.extra_date(calendar, wire, extra))
         return found
 

@@ -291,6 +291,7 @@ class EventWriter:
             if feishu.is_cancelled(wire) or self._reader.extras.of(calendar, wire) != extra:
                 continue  # deleted since, or made an event for itself
             event_id = str(wire["event_id"])
+            self._reader.extras.hold(calendar, extra, event_id)
             has = self._decoded_extra(calendar, wire, extra)
             body = feishu.encode_override(
                 event, _marked(has, ref), _marked(want, ref), self._dialect

@@ -163,6 +163,23 @@ def test_an_extra_date_without_our_line_is_an_event_for_itself(
     assert len(shown(connector)) == len(happenings(SERIES))
 
 
+def test_whoever_copies_an_extra_date_makes_an_event_for_itself(
+    bench: Any, ann: Any, series: tuple[Any, Copy]
+) -> None:
+    connector, made = series
+    at = cursor(connector)
+    person = bench.sandbox.as_user(ann)
+    copied = person.get(ann.primary, extra_id(made))
+    names = ("summary", "description", "start_time", "end_time")
+    double = person.create(ann.primary, {name: copied[name] for name in names})["event_id"]
+    for found in (listed(connector, at, made), listed(bench.connect(ann))):
+        assert set(found) == {made.ref, double}
+        assert found[made.ref] == made
+    at = cursor(connector)
+    person.delete(ann.primary, double)
+    assert listed(connector, at, made)[made.ref] == made
+
+
 def test_an_extra_date_that_repeats_is_told_with_what_to_do(
     bench: Any, ann: Any, series: tuple[Any, Copy]
 ) -> None:
