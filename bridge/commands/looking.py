@@ -108,7 +108,7 @@ def _print_status(rows: list[dict[str, Any]]) -> None:
             str(row["units"]),
             str(row["parked"]),
             str(row["dropped"]),
-            row.get("last_run") or "never",
+            (row.get("last_run") or "never")[:16].replace("T", " "),
             row.get("last_outcome") or "",
         )
     Console().print(table)
