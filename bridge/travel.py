@@ -71,7 +71,7 @@ def settle(
         return losers, ()
     winner = newer(now, rules.policy.conflict)
     loser = winner.other
-    losers[loser] = in_conflict[loser]
+    losers[loser] = in_conflict[loser] | _left_behind(deltas[loser], in_conflict[loser])
     clashes = []
     for path in sorted(in_conflict[loser]):
         kept = deltas[winner].get(path)
@@ -84,6 +84,18 @@ def settle(
             )
         )
     return losers, tuple(clashes)
+
+
+def _left_behind(changes: Changes, overruled: frozenset[Path]) -> frozenset[Path]:
+    """Occurrences that kept an old value when their series got another one, which does not stand
+    now: theirs was no change of their own."""
+    return frozenset(
+        path
+        for path, change in changes.items()
+        if len(path) == 3
+        and (path[2],) in overruled
+        and change.after == changes[(path[2],)].before
+    )
 
 
 def newer(now: Mapping[Side, Copy], policy: ConflictPolicy) -> Side:

@@ -18,7 +18,7 @@ from connectors.errors import (
 from connectors.memory import Call, MemoryConnector
 from mappings.model import Event
 
-_WRITES = frozenset({"create", "create_many", "update", "delete"})
+WRITES = frozenset({"create", "create_many", "update", "delete"})
 
 
 @dataclass(slots=True)
@@ -30,7 +30,7 @@ class Faults:
 
     def error(self, what: str, call: Call, moment: str) -> ConnectorError | None:
         """What this call meets at this moment, None if the fault does not fit it."""
-        write = call.operation in _WRITES
+        write = call.operation in WRITES
         match what, moment:
             case "refused", "before":
                 return RetryableError("503, try again")

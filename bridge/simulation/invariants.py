@@ -8,7 +8,6 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from datetime import timedelta
 
-from bridge.reconcile import Rules
 from bridge.records import Side, Unit, UnitState
 from bridge.simulation.ledger import MASKED, Written, name_of, words
 from bridge.simulation.office import Office
@@ -33,7 +32,7 @@ def judge(office: Office) -> list[str]:
 class _Judge:
     def __init__(self, office: Office, store: Store) -> None:
         self._office = office
-        self._rules: Rules = office.rules()
+        self._rules = office.rules()
         self._policy = self._rules.policy
         self._ledger = office.people.ledger
         self._link = office.link(store)

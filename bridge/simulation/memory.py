@@ -6,13 +6,14 @@ from concurrent.futures import Executor, Future
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import datetime
 from functools import lru_cache
-from typing import ParamSpec, TypeVar
+from typing import NoReturn, ParamSpec, TypeVar
 
 from sqlalchemy import Connection, StaticPool, create_engine, event
 
 from bridge.store import Store
 from bridge.store.database import Database
 from bridge.store.schema import metadata
+from bridge.store.session import silent
 from bridge.vault import Vault
 
 P = ParamSpec("P")
@@ -21,6 +22,8 @@ T = TypeVar("T")
 
 class MemoryDatabase(Database):
     """One connection, one thread. It outlives the simulated processes that open it."""
+
+    ring = staticmethod(silent)
 
     def __init__(self, content: bytes | None = None) -> None:
         super().__init__("in memory")
@@ -43,6 +46,18 @@ class MemoryDatabase(Database):
     def lock(self, *_names: str) -> AbstractContextManager[None]:
         """There is nobody else."""
         return nullcontext()
+
+    def presence(self, when_alone: Callable[[], None]) -> AbstractContextManager[None]:
+        """There is nobody else."""
+        when_alone()
+        return nullcontext()
+
+    def watch(self, _wake: Callable[[], None]) -> NoReturn:
+        """No service runs on it."""
+        raise NotImplementedError
+
+    def clock(self) -> None:
+        """It has none."""
 
     def close(self) -> None:
         """Let go of the memory."""
@@ -85,7 +100,7 @@ def _vault() -> Vault:
 
 def open_again(database: Database, now: Callable[[], datetime]) -> Store:
     """The store as a process finds it that starts now."""
-    return Store(database, vault=_vault(), now=now)
+    return Store(database, vault=_vault(), now=now, wall=now)
 
 
 class SameThread(Executor):

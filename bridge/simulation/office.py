@@ -9,7 +9,7 @@ from bridge.config import EndpointConfig, LinkConfig
 from bridge.reconcile import Rules
 from bridge.records import Endpoint, Link, RunKind, Side
 from bridge.runtime import rules
-from bridge.simulation.faults import Faults, Lister
+from bridge.simulation.faults import WRITES, Faults, Lister
 from bridge.simulation.history import Break, Step
 from bridge.simulation.ledger import Ledger, name_of, words
 from bridge.simulation.memory import MemoryDatabase, SameThread, new_database, open_again
@@ -257,6 +257,8 @@ class Office:
             self._note(f"  meanwhile {item.step}: {self._deed(item.step)}")
             return True
         if item.what == "rival":
+            if moment == "before" and call.operation in WRITES:
+                return False  # a write in its flight is beyond any lease
             process.breaks.remove(item)
             report = self._pass([], full=False)
             self._note(f"  another worker: {report.ended} {report.held}")

@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from itertools import islice
-from random import Random
 
 from bridge.records import Side
 from bridge.simulation.history import Step
@@ -60,7 +59,7 @@ class _Deed:
         self._calendar = people.calendars[step.side]
         self._today = people.now().date()
         self._step = step
-        self._chance: Random = step.chance()
+        self._chance = step.chance()
 
     def do(self) -> str:
         deeds: dict[str, Callable[[], str]] = {

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -242,13 +243,25 @@ def main() -> int:
         for fault in FAULTS
         if not chosen.names or any(name in fault.name for name in chosen.names)
     ]
-    with ThreadPoolExecutor(chosen.jobs) as pool:
-        survivors = 0
-        for fault, (noticed, seconds) in zip(faults, pool.map(attempt, faults), strict=True):
-            survivors += not noticed
+    with tempfile.TemporaryDirectory(prefix="calbridge-whole-") as folder:
+        whole = Path(folder)
+        copy(ROOT, whole)  # nobody's edits meanwhile are to be taken for a fault
+        if blame := noticed_by(whole, (*SUBSETS, "soak")):
+            tell(f"without any fault: {blame}")
+            return 1
+        return 1 if survivors(whole, faults, chosen.jobs) else 0
+
+
+def survivors(whole: Path, faults: Sequence[Fault], jobs: int) -> int:
+    """Make every fault and print who noticed; how many nobody did."""
+    unnoticed = 0
+    with ThreadPoolExecutor(jobs) as pool:
+        attempts = pool.map(lambda fault: attempt(whole, fault), faults)
+        for fault, (noticed, seconds) in zip(faults, attempts, strict=True):
+            unnoticed += not noticed
             tell(f"{fault.name:56} {noticed or 'NOBODY NOTICED':60} {seconds:4.0f} s")
-    tell(f"{len(faults)} faults, {survivors} unnoticed")
-    return 1 if survivors else 0
+    tell(f"{len(faults)} faults, {unnoticed} unnoticed")
+    return unnoticed
 
 
 def tell(line: str) -> None:
@@ -257,22 +270,31 @@ def tell(line: str) -> None:
     sys.stdout.flush()
 
 
-def attempt(fault: Fault) -> tuple[str, float]:
+def copy(source: Path, target: Path) -> None:
+    """Everything that the tests need."""
+    for name in COPIED:
+        if (source / name).is_dir():
+            ignored = shutil.ignore_patterns("__pycache__")
+            shutil.copytree(source / name, target / name, ignore=ignored)
+        else:
+            shutil.copy(source / name, target / name)
+
+
+def attempt(whole: Path, fault: Fault) -> tuple[str, float]:
     """Make one fault in a copy; who noticed it, empty if nobody did."""
     started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="calbridge-fault-") as folder:
         there = Path(folder)
-        for name in COPIED:
-            place = ROOT / name
-            if place.is_dir():
-                ignored = shutil.ignore_patterns("__pycache__")
-                shutil.copytree(place, there / name, ignore=ignored)
-            else:
-                shutil.copy(place, there / name)
+        copy(whole, there)
         broken = there / fault.file
         broken.write_text(made(fault, broken.read_text(encoding="utf-8")), encoding="utf-8")
-        noticed = next(filter(None, (_noticed(there, who) for who in (*fault.subsets, "soak"))), "")
+        noticed = noticed_by(there, (*fault.subsets, "soak"))
     return noticed, time.monotonic() - started
+
+
+def noticed_by(folder: Path, subsets: Iterable[str]) -> str:
+    """The first of the tests that fails there, empty if none does."""
+    return next(filter(None, (_noticed(folder, subset) for subset in subsets)), "")
 
 
 def made(fault: Fault, text: str) -> str:
