@@ -2,12 +2,13 @@
 
 import hashlib
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import yaml
 
@@ -51,11 +52,9 @@ class Verdict:
 
 def told(town: Town, tale: Tale) -> Verdict:
     """Let everything happen, let it come to rest, and judge."""
-    household = town.move_in(tale.targets, tale.policy)
-    if tale.lag:
-        town.feishu.switch(lag_seconds=tale.lag)
-    with _config(household) as config:
-        teller = Teller(town, household, config)
+    with at_home(town, tale.targets, tale.policy) as teller:
+        if tale.lag:
+            town.feishu.switch(lag_seconds=tale.lag)
         try:
             return teller.tell(tale)
         except Exception as error:  # noqa: BLE001 a fault of the program is what we look for
@@ -63,18 +62,22 @@ def told(town: Town, tale: Tale) -> Verdict:
             text = " ".join(str(error).split())[:200]
             complaint = f"the program failed: {type(error).__name__}: {text}"
             return Verdict(complaints=(complaint,), trace=trace)
-        finally:
-            town.clear()
-            teller.close()
 
 
 @contextmanager
-def _config(household: Household) -> Iterator[Config]:
+def at_home(town: Town, targets: Sequence[str], policy: Mapping[str, Any]) -> Iterator["Teller"]:
+    """A household that has just moved in, with its bridge."""
+    household = town.move_in(targets, policy)
     with TemporaryDirectory() as folder:
         path = Path(folder) / "config.yaml"
         content = {"database": "sqlite:///unused.db", "secret_key": _key(), **household.config}
         path.write_text(yaml.safe_dump(content), encoding="utf-8")
-        yield config_file.load(path)
+        teller = Teller(town, household, config_file.load(path))
+        try:
+            yield teller
+        finally:
+            town.clear()
+            teller.close()
 
 
 @lru_cache(maxsize=1)
@@ -99,18 +102,19 @@ class Teller:
     def __init__(self, town: Town, household: Household, config: Config) -> None:
         self._town = town
         self._household = household
+        self.clients = household.clients
         self._config = config
         empty = new_database()
         self._database = _Kept(empty.content())
         empty.close()
-        self._runtime = self._open()
-        consent_all(Trial(town.sandboxes, household.config, household.consents), self._runtime)
+        self.runtime = self._open()
+        consent_all(Trial(town.sandboxes, household.config, household.consents), self.runtime)
         self.folk = Folk(household.clients, town.now)
         self._held: set[str] = set()
 
     def close(self) -> None:
         """Let go of everything."""
-        self._runtime.close()
+        self.runtime.close()
         self._database.forget()
 
     # -- the bridge --------------------------------------------------------------------------------
@@ -123,17 +127,17 @@ class Teller:
         return Runtime(self._config, system, open_again(self._database, town.now))
 
     def _restart(self) -> None:
-        self._runtime.close()
-        self._runtime = self._open()
+        self.runtime.close()
+        self.runtime = self._open()
 
     @property
     def store(self) -> Store:
         """What the bridge remembers."""
-        return self._runtime.store
+        return self.runtime.store
 
     def links(self) -> list[ReadyLink]:
         """The household's links."""
-        return self._runtime.ready(self._runtime.select())
+        return self.runtime.ready(self.runtime.select())
 
     def round(self, *, full: bool = False) -> tuple[int, list[str]]:
         """One pass over every link; how much was written, and how those ended that failed."""
@@ -150,7 +154,7 @@ class Teller:
                 log=lambda *_args, **_facts: None,
                 workers=lambda _width: SameThread(),
             )
-            one = self._runtime.link_pass(
+            one = self.runtime.link_pass(
                 ready, full=full, approved=name in self._held, around=around
             )
             self._held.discard(name)
@@ -178,7 +182,7 @@ class Teller:
             else:
                 self.folk.act(step)
         rounds, complaints = self._rest()
-        complaints += judge(self.links(), self._runtime, self._household, self.folk.ledger)
+        complaints += judge(self.links(), self.runtime, self._household, self.folk.ledger)
         complaints += self._stay()
         if self._town.mails:
             complaints.append(f"mails: {self._town.mails}")

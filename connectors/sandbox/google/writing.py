@@ -119,7 +119,8 @@ def move(write: Write, event_id: str, destination: Calendar) -> Row:
     old = _located(write, event_id)
     if old.master or old.fields.get("eventType") or not guests.organized(old, write.calendar):
         raise forbidden("This event cannot be moved.", "cannotMove")
-    if old.id in destination.rows:
+    there = destination.rows.get(old.id)
+    if there is not None and not destination.is_deleted(there):
         raise duplicate()
     target = Write(write.world, write.caller, destination, write.mails)
     row = old.copy()
@@ -128,13 +129,14 @@ def move(write: Write, event_id: str, destination: Calendar) -> Row:
     _commit(write, old.copy(status="cancelled"), old)
     for exception in kept:
         destination.put(exception.copy(organizer=row.organizer))
-    return _commit(target, row, None)
+    return _commit(target, row, there)
 
 
 def _change(write: Write, event_id: str, body: dict[str, Any], *, whole: bool) -> Row:
     old = _located(write, event_id)
     _check_version(write, old)
-    if old.removed_by_person and not write.world.switches.revive_after_ui_delete:
+    restorable = write.caller.person or write.world.switches.revive_after_ui_delete
+    if old.removed_by_person and not restorable:
         raise forbidden()
     if write.calendar.is_deleted(old) and old.master:
         raise forbidden()
