@@ -3,7 +3,7 @@
 `look` asks both providers; all the rest is pure.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -12,11 +12,11 @@ from bridge.decision import GONE, Rules, Seen
 from bridge.reconcile import decide
 from bridge.records import WHOLE, JournalEntry, Link, LinkState, Op, Side, Unit, UnitState
 from bridge.travel import difference
-from connectors.contract import Connector, Copy, HasAddresses, fetch_again
+from connectors.contract import Connector, Copy, HasAddresses, HoldsOtherwise, fetch_again
 from connectors.errors import ConnectorError
 from mappings import jsonform, merge, recurrence
 from mappings.errors import UnmappableError
-from mappings.model import Attachment, Attendee, Event, Location, Person, When
+from mappings.model import Attachment, Attendee, Event, Location, Loss, Person, When
 from mappings.projection import project
 
 Sight = Seen | str
@@ -160,10 +160,21 @@ def explain(
         state=_state(unit),
         sides=tuple(_side(link, unit, side, connectors[side], seen) for side in Side),
         fields=_fields(unit, a, b, rules),
-        losses=tuple(f"{loss.field}: {loss.detail}" for loss in unit.losses),
+        losses=tuple(f"{loss.field}: {loss.detail}" for loss in _losses(unit, a, b, connectors)),
         decisions=tuple(map(decision_view, entries)),
         next=_next(link, unit, rules, seen),
     )
+
+
+def _losses(
+    unit: Unit, a: Copy | None, b: Copy | None, connectors: Mapping[Side, Connector]
+) -> Iterator[Loss]:
+    """What the copy's side cannot hold, or holds in another shape."""
+    yield from unit.losses
+    for side, copy in ((Side.A, a), (Side.B, b)):
+        connector = connectors[side]
+        if copy is not None and side is not unit.home and isinstance(connector, HoldsOtherwise):
+            yield from connector.shortcomings(copy.event)
 
 
 def decision_view(entry: JournalEntry) -> DecisionView:

@@ -20,7 +20,7 @@ from connectors.channels import ChannelStore, PassingChannels
 from connectors.errors import ConnectorError
 from connectors.pacing import Pacer
 from connectors.tokens import TokenStore
-from mappings.model import Event, Key, Occurrence, Override
+from mappings.model import Event, Key, Loss, Occurrence, Override
 
 
 class Role(StrEnum):
@@ -232,6 +232,14 @@ class Completes(Protocol):
 
     def complete(self, calendar: str, copy: Copy, parts: Collection[str]) -> Copy:
         """`copy` with those fields filled in for the members in `parts` (`Member.part`)."""
+
+
+@runtime_checkable
+class HoldsOtherwise(Protocol):
+    """A connector that holds some events in another shape than they have."""
+
+    def shortcomings(self, event: Event) -> Sequence[Loss]:
+        """What of the event stands there otherwise, or not for ever. No call."""
 
 
 @runtime_checkable

@@ -13,13 +13,14 @@ from connectors.exchange.client import Client
 from connectors.exchange.reading import Reader
 from connectors.exchange.recall import Recall
 from connectors.exchange.writing import Writer
-from mappings.model import Event, Key, Occurrence
+from mappings.model import Event, Key, Loss, Occurrence
+from mappings.patterns import EWS, plan
 
 
 class ExchangeConnector:
     """One account. Thread safe; methods promise what `connectors.contract.Connector` says.
 
-    Also `CreatesMany` and `Subscribes`: calendars that were asked for are watched by the
+    Also `CreatesMany`, `HoldsOtherwise` and `Subscribes`: calendars that were asked for are watched by the
     provider's streaming connections. A unit's ref is the id of the item that it began with.
     """
 
@@ -38,6 +39,7 @@ class ExchangeConnector:
         self._capabilities = capabilities
         self._recall = recall
         self._zone = zone
+        self._now = now
         self._watch = watch
         self._reader = Reader(client, recall, zone, now)
         self._writer = Writer(client, self._reader, log)
@@ -110,6 +112,18 @@ class ExchangeConnector:
     ) -> Iterator[tuple[str, Occurrence]]:
         """Every occurrence in [since, until) as Exchange expands it."""
         return views.occurrences(self._client, self._reader, calendar, since, until)
+
+    def shortcomings(self, event: Event) -> Sequence[Loss]:
+        """See `HoldsOtherwise`: series that Outlook shows as several items, or only in part."""
+        if not event.recurring:
+            return ()
+        made = plan(event, EWS, self._now())
+        series, singles = len(made.parts), len(made.singles)
+        if (series, singles) == (1, 0):
+            return made.losses
+        why = f" ({made.reason})" if made.reason else ""
+        shown = f"stands as {series} series and {singles} single events{why}"
+        return (Loss(field="recurrence", detail=shown), *made.losses)
 
     def subscribe(self, calendar: str | None) -> Subscription | None:
         """Watch a calendar from the next streaming connection on. No call. Nothing is streamed
