@@ -20,8 +20,8 @@ from mappings.patterns import EWS, plan
 class ExchangeConnector:
     """One account. Thread safe; methods promise what `connectors.contract.Connector` says.
 
-    Also `CreatesMany`, `HoldsOtherwise` and `Subscribes`: calendars that were asked for are watched by the
-    provider's streaming connections. A unit's ref is the id of the item that it began with.
+    Also `CreatesMany`, `HoldsOtherwise` and `Subscribes`: calendars that were asked for are watched
+    by the provider's streaming connections. A unit's ref is the id of the item that it began with.
     """
 
     def __init__(

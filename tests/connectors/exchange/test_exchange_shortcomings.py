@@ -14,15 +14,15 @@ NIGHT = event("Night shift", "2026-03-01T22:00", "Europe/Berlin", minutes=480, r
 
 @pytest.mark.parametrize("held", [PLAIN, event("Lunch")], ids=["weekly", "single"])
 def test_what_exchange_holds_as_it_is_needs_no_word(exchange: Any, held: Any) -> None:
-    assert exchange.connector.shortcomings(held) == ()
+    assert exchange.connect().shortcomings(held) == ()
 
 
 def test_a_series_in_several_parts_says_so(exchange: Any) -> None:
-    assert isinstance(exchange.connector, HoldsOtherwise)
-    (loss,) = exchange.connector.shortcomings(SPLIT)
+    assert isinstance(exchange.connect(), HoldsOtherwise)
+    (loss,) = exchange.connect().shortcomings(SPLIT)
     assert loss.field == "recurrence"
     assert loss.detail.startswith("stands as 2 series and 0 single events")
 
 
 def test_what_is_set_only_for_some_years_says_so(exchange: Any) -> None:
-    assert [loss.field for loss in exchange.connector.shortcomings(NIGHT)] == ["when"]
+    assert [loss.field for loss in exchange.connect().shortcomings(NIGHT)] == ["when"]
