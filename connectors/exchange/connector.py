@@ -115,15 +115,7 @@ class ExchangeConnector:
 
     def shortcomings(self, event: Event) -> Sequence[Loss]:
         """See `HoldsOtherwise`: series that Outlook shows as several items, or only in part."""
-        if not event.recurring:
-            return ()
-        made = plan(event, EWS, self._now())
-        series, singles = len(made.parts), len(made.singles)
-        if (series, singles) == (1, 0):
-            return made.losses
-        why = f" ({made.reason})" if made.reason else ""
-        shown = f"stands as {series} series and {singles} single events{why}"
-        return (Loss(field="recurrence", detail=shown), *made.losses)
+        return plan(event, EWS, self._now()).losses
 
     def subscribe(self, calendar: str | None) -> Subscription | None:
         """Watch a calendar from the next streaming connection on. No call. Nothing is streamed

@@ -20,8 +20,7 @@ def test_what_exchange_holds_as_it_is_needs_no_word(exchange: Any, held: Any) ->
 def test_a_series_in_several_parts_says_so(exchange: Any) -> None:
     assert isinstance(exchange.connect(), HoldsOtherwise)
     (loss,) = exchange.connect().shortcomings(SPLIT)
-    assert loss.field == "recurrence"
-    assert loss.detail.startswith("stands as 2 series and 0 single events")
+    assert (loss.field, loss.detail) == ("rule", "The series is written as 2 series")
 
 
 def test_what_is_set_only_for_some_years_says_so(exchange: Any) -> None:
