@@ -7,6 +7,7 @@ import difflib
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -102,6 +103,7 @@ class _Checker:
             for link in self._user(user, raw, set(root.connectors), base)
         ]
         self._no_twins(links)
+        self._engine(root)
         if self._problems:
             raise ConfigError(self._text.source, tuple(self._problems))
         keys = [key for key in (root.secret_key,) if key and key.get_secret_value()]
@@ -165,6 +167,16 @@ class _Checker:
                 place=dotted(here),
                 line=self._text.line(here),
             )
+
+    def _engine(self, root: RootSection) -> None:
+        if root.service.engine != "procrastinate":
+            return
+        if not root.database.startswith("postgres"):
+            message = "procrastinate needs PostgreSQL: write postgresql://HOST/NAME at `database`"
+            self._problem(("service", "engine"), f"{message}, or embedded here")
+        elif find_spec("procrastinate") is None:
+            message = "needs a package more; install feishu-calendar-bridge[procrastinate]"
+            self._problem(("service", "engine"), message)
 
     def _no_twins(self, links: list[LinkConfig]) -> None:
         names: dict[str, LinkConfig] = {}

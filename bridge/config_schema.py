@@ -147,6 +147,7 @@ class ServiceSection(Strict):
     listen: str = Field(default="127.0.0.1:8377", pattern=r"^[^\s]+:\d{1,5}$")
     poll: Duration = Field(default=timedelta(minutes=5), ge=timedelta(seconds=1))
     workers: int = Field(default=4, ge=1, le=64)
+    engine: Literal["embedded", "procrastinate"] = "embedded"
     log: Literal["text", "json"] = "text"
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from bridge.config import Config, EndpointConfig, LinkConfig
 from bridge.errors import ConfigError, ConfigProblem, UsageError
+from bridge.jobs import open_engine
 from bridge.reconcile import Action, Rules
 from bridge.records import Endpoint, Link, LinkState, Side
 from bridge.store import Store, open_store
@@ -67,6 +68,11 @@ class Runtime:
         self.store: Store = store or open_store(
             config.database, vault=Vault(config.secret_keys), now=self.system.now
         )
+        try:
+            self.engine = open_engine(config.service.engine, self.store)
+        except BaseException:
+            self.store.close()
+            raise
         self._providers: dict[str, Provider] = {}
         self._connectors: dict[tuple[str, str], Connector] = {}
         self._pacers: dict[str, Pacer] = {}

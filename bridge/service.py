@@ -11,7 +11,7 @@ import uvicorn
 
 from bridge.housekeeping import Housekeeping
 from bridge.intake import Intake, recheck_setting
-from bridge.jobs import Done, Ending, Failed, Snooze, Workers
+from bridge.jobs import Done, Ending, Failed, Snooze
 from bridge.records import Link, LinkState, RunKind, Side
 from bridge.runtime import Absent, ReadyLink, Runtime
 from bridge.store import Tx
@@ -53,8 +53,8 @@ class Service:
         self._log = logging.getLogger("calbridge.service")
         self._ready: dict[int, ReadyLink] = {}
         self._looked: dict[tuple[int, Side], datetime] = {}
-        self._workers = Workers(
-            self._store, self._handle, now=self._now, threads=runtime.config.service.workers
+        self._workers = runtime.engine.workers(
+            self._handle, now=self._now, threads=runtime.config.service.workers
         )
         self._subscriptions = Subscriptions(runtime, self._workers.wake)
         self._intake = Intake(runtime, self._workers.wake, self._subscriptions.reads)

@@ -123,15 +123,22 @@ def _intent_row(intent: Intent) -> dict[str, Any]:
         "op": intent.op.value,
         "key": intent.key,
         "at": intent.at,
-        "desired": dump_or_none(intent.desired),
+        "desired": dump_or_none(_content(intent)),
     }
 
 
+def _content(intent: Intent) -> Any:
+    return {"desired": intent.desired, "lost": intent.lost} if intent.lost else intent.desired
+
+
 def _intent(row: Mapping[Any, Any]) -> Intent:
+    content = load(row["desired"])
+    overrules = isinstance(content, dict) and content.keys() == {"desired", "lost"}
     values = dict(row) | {
         "side": Side(row["side"]),
         "op": Op(row["op"]),
-        "desired": load(row["desired"]),
+        "desired": content["desired"] if overrules else content,
+        "lost": content["lost"] if overrules else None,
     }
     return Intent(**values)
 

@@ -28,7 +28,7 @@ from sqlalchemy import (
     text,
 )
 
-HEAD = "0005"
+HEAD = "0006"
 """The newest migration, which these tables are the result of."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -286,4 +286,25 @@ subscriptions = Table(
     Column("since", Instant, nullable=False),
     Column("announced", Instant),
     Column("suspected", Instant),
+)
+
+budgets = Table(
+    "budgets",
+    metadata,
+    Column("name", _Exact, primary_key=True),
+    Column("operation", _Exact, primary_key=True),
+    Column("spent", Text, nullable=False),
+    Column("barred", BigInteger),
+)
+
+circuits = Table(
+    "circuits",
+    metadata,
+    Column("connector", _Exact, primary_key=True),
+    Column("account", _Exact, primary_key=True),
+    Column("failures", Integer, nullable=False),
+    Column("since", Instant, nullable=False),
+    Column("until", Instant),
+    Column("probing", Instant),
+    Column("error", Text, nullable=False),
 )

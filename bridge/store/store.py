@@ -1,6 +1,6 @@
 """The store: reads at any time, writes in transactions."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime, timedelta
 from types import TracebackType
@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from bridge.store.budgets import BudgetWrites
 from bridge.store.channels import StoredChannels
 from bridge.store.database import Database, open_database
 from bridge.store.history import HistoryReads, HistoryWrites, JournalReads
@@ -30,7 +31,15 @@ def _wall() -> datetime:
     return datetime.now(UTC)
 
 
-class Tx(LinkWrites, UnitWrites, HistoryWrites, JobWrites, ObservedWrites, SubscriptionWrites):
+class Tx(
+    LinkWrites,
+    UnitWrites,
+    HistoryWrites,
+    JobWrites,
+    ObservedWrites,
+    SubscriptionWrites,
+    BudgetWrites,
+):
     """One write transaction: all of it is durable when its block ends, or nothing is.
 
     It reads too, its own writes included. Short, please: on SQLite all writers of a machine wait
@@ -67,7 +76,7 @@ class Store(
         self._database = database
         self._now = now
         self._wall = wall
-        self.ring = database.ring
+        self.ring = self.announce
         self.measure_skew()
         self.tokens = StoredTokens(self, vault)
         self.channels = StoredChannels(self)
@@ -111,6 +120,10 @@ class Store(
     def presence(self, when_alone: Callable[[], None]) -> AbstractContextManager[None]:
         """Be here as a worker. Calls `when_alone` first if certainly no other one is here."""
         return self._database.presence(when_alone)
+
+    def announce(self, connection: Connection, links: Collection[int]) -> None:
+        """Wake the watches of other processes when the transaction commits."""
+        self._database.ring(connection, links)
 
     def watch(self, wake: Callable[[], None]) -> Watch:
         """Have `wake` called when any process may have made something due. Close it in the end."""

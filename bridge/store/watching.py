@@ -11,7 +11,7 @@ import logging
 import sqlite3
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 from sqlalchemy import ColumnElement, Connection, Engine, func, select, text
@@ -107,7 +107,7 @@ class PostgresqlWatch(Watch):
                     connection.execute(text("SELECT 1"))
 
 
-def notify(connection: Connection, _links: object) -> None:
+def notify(connection: Connection, _links: Collection[int]) -> None:
     """Tell all listeners when the transaction commits. One message, whatever it is about: the
     database orders commits that notify one after the other."""
     connection.execute(select(func.pg_notify(_channel(), "")))

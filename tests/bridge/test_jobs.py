@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from bridge.jobs import Done, Ending, Failed, Snooze, Workers
+from bridge.jobs import Done, EmbeddedEngine, Ending, Failed, Snooze, Workers
 from bridge.records import Endpoint, Link, LinkState
 from bridge.store import Claim, Store, Tx
 
@@ -58,7 +58,8 @@ def start(store: Store) -> Iterator[Start]:
     def start_one(
         handler: Callable[[Claim, Fence], Ending], on: Store | None = None, **options: object
     ) -> Workers:
-        workers = Workers(on or store, handler, now=now, idle=0.02, **options)  # type: ignore[arg-type]
+        engine = EmbeddedEngine(on or store)
+        workers = engine.workers(handler, now=now, idle=0.02, **options)  # type: ignore[arg-type]
         started.append(workers)
         workers.start()
         return workers
