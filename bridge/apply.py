@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from itertools import groupby, islice
 
 from bridge.claims import giving_way
-from bridge.reconcile import GONE, Action, Clash, Rules, difference
+from bridge.reconcile import GONE, Action, Clash, Decision, Rules, difference
 from bridge.records import Intent, JournalEntry, Link, Op, Side, Unit, UnitState
 from bridge.store import Store, Tx
 from bridge.task import (
@@ -166,6 +166,7 @@ class Applier:
             op=action.op,
             key=self._key(action),
             desired=jsonform.event_to_json(desired) if desired else None,
+            lost=_lost(task.decision, action),
             at=self._now(),
         )
 
@@ -369,11 +370,6 @@ class Applier:
         )
 
     def _entry(self, result: Result, action: Action, answer: Copy | None) -> JournalEntry:
-        lost = {
-            "/".join(clash.path): str(clash.lost)
-            for clash in result.decision.clashes
-            if clash.winner is not action.side
-        }
         return JournalEntry(
             id=0,
             at=self._now(),
@@ -386,7 +382,7 @@ class Applier:
             title=action.title,
             before=jsonform.event_to_json(action.base.event) if action.base else None,
             after=jsonform.event_to_json(answer.event) if answer else None,
-            lost=lost or None,
+            lost=_lost(result.decision, action),
         )
 
     def _failure(self, result: Result, row: Unit) -> JournalEntry:
@@ -402,3 +398,13 @@ class Applier:
             cause=f"{row.error_code}: {row.error}",
             title=actions[0].title if actions else "",
         )
+
+
+def _lost(decision: Decision, action: Action) -> dict[str, str] | None:
+    """What the action overrules on its side, by path; None if nothing."""
+    lost = {
+        "/".join(clash.path): str(clash.lost)
+        for clash in decision.clashes
+        if clash.winner is not action.side
+    }
+    return lost or None

@@ -173,7 +173,7 @@ class Op(StrEnum):
 class Intent:
     """A write that was decided but whose result is not stored yet. Found after a crash, it is
     looked up before anything else happens to its unit. `desired` is what the side's shadow was to
-    become by this write alone."""
+    become by this write alone, `lost` what a conflict overrules there, by path."""
 
     id: int
     link_id: int
@@ -184,6 +184,7 @@ class Intent:
     key: str
     desired: Any
     at: datetime
+    lost: Any = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,12 +5,12 @@ what it holds now; the shadow then takes over exactly that part of it which our 
 that somebody else's edit made in between stays visible as an edit.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import timedelta
 
 from bridge.claims import giving_way
-from bridge.records import Intent, Link, Op, Side, Unit, UnitState
+from bridge.records import Intent, JournalEntry, Link, Op, Side, Unit, UnitState
 from bridge.store import Store, Tx
 from connectors.contract import Connector, Copy, fetch_again
 from connectors.errors import ConflictError, RejectedError
@@ -42,10 +42,26 @@ def recover(
         with store.begin() as tx:
             fence(tx)
             tx.put_units(rows)
+            tx.journal(_overruled(intent) if intent.lost else ())
             tx.drop_intents([intent.id])
     if intents:
         log("settled writes of unknown outcome", link=link.name, count=len(intents))
     return len(intents)
+
+
+def _overruled(intent: Intent) -> Iterator[JournalEntry]:
+    """What the write overruled, in case it went through: nobody could tell later."""
+    yield JournalEntry(
+        id=0,
+        at=intent.at,
+        run_id=intent.run_id,
+        link_id=intent.link_id,
+        unit_id=intent.unit_id,
+        side=intent.side,
+        op=intent.op.value,
+        cause="broken off and settled afterwards",
+        lost=intent.lost,
+    )
 
 
 def _settle(link: Link, unit: Unit, intent: Intent, connector: Connector) -> Unit:

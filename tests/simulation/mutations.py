@@ -95,7 +95,7 @@ FAULTS = (
     ),
     Fault(
         "lose the loser's journal entry", "bridge/apply.py",
-        "lost=lost or None,", "lost=None,", ("apply",),
+        "return lost or None", "return None", ("apply",),
     ),
     # What is read.
     Fault(
