@@ -227,17 +227,18 @@ class _Batch:
         waiting = list(waiting)
         beside, copied = self._beside(waiting)
         try:
-            for extra, wire in beside.items():
-                override, member = self._reader.extra_date(self._calendar, wire, extra)
-                overrides[override.key] = override
-                if not override.cancelled:
-                    members[member.part] = member
             for wire in filter(feishu.is_exception, waiting):
                 if feishu.is_cancelled(wire) and is_stray(str(wire["event_id"]), when):
                     continue
                 override, member = self._reader.override(self._calendar, wire, when)
                 overrides[override.key] = override
                 members[member.part] = member
+            for extra, wire in beside.items():
+                override, member = self._reader.extra_date(self._calendar, wire, extra)
+                if not override.cancelled:
+                    overrides[override.key], members[member.part] = override, member
+                else:
+                    overrides.setdefault(override.key, override)
         except UnmappableError as error:
             return [Unreadable(ref=ref, code=error.code, detail=error.detail)]
         if not overrides:

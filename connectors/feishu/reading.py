@@ -186,7 +186,9 @@ class EventReader:
             extras = {event_id for event_id in ids if is_extra(event_id, ref)}
             known = {_occurrence_id(ref, key, copy.event.when) for key in keys}
             exceptions = self._exceptions(calendar, copy, known.union(ids) - extras)
-            exceptions += self._beside(calendar, ref, extras)
+            beside = self._beside(calendar, ref, extras)
+            taken = {override.key for override, _ in beside}
+            exceptions = [each for each in exceptions if each[0].key not in taken] + beside
         except UnmappableError as error:
             raise RejectedError(error.detail, provider=PROVIDER, code=error.code) from error
         return _with_exceptions(copy, exceptions)

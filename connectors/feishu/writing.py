@@ -262,7 +262,7 @@ class EventWriter:
                 want = _regular(event, key)
             if has == want or (want is None and (has is None or has.cancelled)):
                 continue
-            alone = key not in made or (beside and has is None)
+            alone = key not in made or has is None
             if alone and want is not None and not is_member(event, key):
                 yield _Step(key=key, id=None, body=None, held=None)
                 continue
