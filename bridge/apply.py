@@ -39,7 +39,7 @@ from connectors.errors import (
     ResyncError,
     RetryableError,
 )
-from mappings import identity, jsonform
+from mappings import identity, jsonform, merge
 from mappings.errors import UnmappableError
 
 CONFLICT_ROUNDS = 4
@@ -166,7 +166,7 @@ class Applier:
             op=action.op,
             key=self._key(action),
             desired=jsonform.event_to_json(desired) if desired else None,
-            lost=_lost(task.decision, action),
+            lost=_lost(task.decision, action) or _deleted(task.unit, action),
             at=self._now(),
         )
 
@@ -408,3 +408,12 @@ def _lost(decision: Decision, action: Action) -> dict[str, str] | None:
         if clash.winner is not action.side
     }
     return lost or None
+
+
+def _deleted(unit: Unit, action: Action) -> dict[str, str] | None:
+    """The edits that a deletion takes along, by path."""
+    shadow = unit.copy(action.side)
+    if action.op is not Op.DELETE or action.base is None or shadow is None:
+        return None
+    edits = merge.changes(shadow.event, action.base.event)
+    return {"/".join(path): str(change.after) for path, change in edits.items()} or None
