@@ -152,7 +152,7 @@ class LinkPass:
         late = self._deletions()
         self._outcome.held = self._held(late)
         if not self._outcome.held:
-            applier.apply(late)
+            applier.apply(self._looked_at_again(late))
             if not self._withheld:
                 self._advance()
 
@@ -355,6 +355,21 @@ class LinkPass:
             decision = decide(fresh, seen, self._rules)
             tasks.append(Task(unit=fresh, seen=seen, decision=decision))
         return tasks
+
+    def _looked_at_again(self, late: Iterable[Task]) -> Iterator[Task]:
+        """What nothing guards from being deleted with an edit that came after the listing, or that
+        the listing left out, is asked for once more."""
+        for task in late:
+            seen = dict(task.seen)
+            for action in task.decision.actions:
+                connector = self._connectors[action.side]
+                if action.op is Op.DELETE and not connector.capabilities.write_guard:
+                    look = self._observer(action.side).fetch(task.unit)
+                    seen |= {action.side: look.seen} if look.seen is not None else {}
+            if seen != task.seen:
+                decision = decide(task.unit, seen, self._rules)
+                task = replace(task, seen=seen, decision=decision)  # noqa: PLW2901
+            yield from self._allow(task)
 
     def _park(self, run: Run) -> None:
         """Put aside what could not be understood; the rest has gone on already."""
