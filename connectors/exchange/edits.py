@@ -7,7 +7,7 @@ from connectors.exchange.client import Answer, Client, Wire, item_of
 from connectors.exchange.errors import PROVIDER, AbsentError, StaleError
 from connectors.exchange.reading import batches
 
-BATCH = 20
+BATCH = 64
 """Items in one write request."""
 
 
