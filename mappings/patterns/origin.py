@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 
 from mappings.errors import UnmappableError
-from mappings.model import Event, Key, Override, When
+from mappings.model import Details, Event, Key, Override, When
 from mappings.occurrences import when_of
 from mappings.patterns.pins import as_ruled
 from mappings.patterns.planner import plan
@@ -144,7 +144,7 @@ def join(
     except UnmappableError:
         return None
     base = Event(
-        details=copies[0].event.details,
+        details=_details(copies),
         when=origin.first,
         rule=rule,
         rdates=origin.rdates,
@@ -185,6 +185,15 @@ def join(
         uid=base.uid,
     )
     return Joined(tidy(event), tuple(parts), tuple(differing))
+
+
+def _details(copies: Sequence[Copy]) -> Details:
+    """The series' own, of copies in order: those of its first part. A series of which only singles
+    stand is what most of them show."""
+    shown = [copy.event.details for copy in copies]
+    if copies[0].origin.occurrence is None:
+        return shown[0]
+    return max(shown, key=shown.count)
 
 
 def _earlier(base: Event, copy: Copy, profile: Profile, now: datetime) -> Part | None:

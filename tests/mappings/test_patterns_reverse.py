@@ -233,6 +233,18 @@ def test_the_copies_of_a_series_give_the_series_back(text: str, start: date) -> 
     assert (found.missing, found.differing) == ((), ())
 
 
+def test_a_series_of_which_only_singles_stand_is_not_taken_for_its_changed_first_day() -> None:
+    days = tuple(Key(f"2027-01-{day:02}T09:00:00") for day in (5, 7, 10))
+    bare = Event(details=DETAILS, when=at(date(2027, 1, 5)), rdates=days)
+    special = moved(days[0], datetime.fromisoformat(days[0]), "special")
+    event = tidy(replace(bare, overrides=(special,)))
+    copies = copies_of(event)
+    assert all(copy.origin.occurrence for copy in copies)
+    found = join(copies, EWS, NOW)
+    assert found is not None
+    assert found.event == event
+
+
 def test_what_people_delete_and_move_at_the_target_becomes_an_exception() -> None:
     event = series("FREQ=MONTHLY;BYMONTHDAY=31;COUNT=10", date(2026, 1, 31))
     (copy,) = copies_of(event)
