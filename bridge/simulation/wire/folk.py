@@ -34,7 +34,8 @@ class Ledger:
     """The values of one history, the units that people made, deleted, and brought back.
 
     `alike`: duplicates that stand at the same times as what they were made of. `foreign`: units
-    that somebody else organises, `answered` those that were declined.
+    that somebody else organises, `declined` those that were; `meanwhile` the numbers of the deeds
+    that were done during a pass.
     """
 
     written: dict[str, Written] = field(default_factory=dict)
@@ -44,22 +45,29 @@ class Ledger:
     back: set[int] = field(default_factory=set)
     alike: set[int] = field(default_factory=set)
     foreign: set[int] = field(default_factory=set)
+    meanwhile: set[int] = field(default_factory=set)
     declined: set[int] = field(default_factory=set)
 
     def note(self, step: Step, unit: int, before: set[str], after: set[str]) -> None:
         """What a place shows of a unit went from `before` to `after` by somebody's hand."""
         self.replaced |= before - after
         for word in sorted(after - before):
-            if word in self.written:
-                self.replaced.discard(word)
-            else:
+            known = self.written.get(word)
+            if known is None:
                 self.written[word] = Written(word, unit, step.place, step.n)
+            elif known.unit == unit:
+                self.replaced.discard(word)
 
 
 def unit_of(title: str) -> int | None:
     """The number of the unit that bears the title."""
     found = UNIT.search(title)
     return int(found[1]) if found else None
+
+
+def own_words(line: Line) -> set[str]:
+    """The values of an event or series without those of its exceptions."""
+    return {word for text in line.texts[:3] for word in WORDS.findall(text)}
 
 
 def words(lines: list[Line], unit: int) -> set[str]:
@@ -145,7 +153,11 @@ class _Deed:
         try:
             deed(line)
         finally:
-            self._ledger.note(self._step, unit, before, words(self._client.lines(), unit))
+            now = self._client.lines()
+            self._ledger.note(self._step, unit, before, words(now, unit))
+            # An exception, or another item of the unit, may still show what was replaced.
+            for same in (each for each in now if each.id == line.id):
+                self._ledger.replaced |= own_words(line) - own_words(same)
 
     # -- deeds ---------------------------------------------------------------------------------
 

@@ -215,6 +215,7 @@ class Teller:
         if inner is None:
             self._town.storm(item.place, item.what, item.skip)
             return
+        self.folk.ledger.meanwhile.add(inner.n)
         self._town.meanwhile(item.place, item.skip, lambda: self.folk.act(inner))
 
     def _rest(self) -> tuple[int, list[str]]:
