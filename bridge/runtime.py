@@ -13,6 +13,7 @@ from typing import Any
 from bridge.config import Config, EndpointConfig, LinkConfig
 from bridge.errors import ConfigError, ConfigProblem, UsageError
 from bridge.jobs import open_engine
+from bridge.pacing import SharedPacer
 from bridge.reconcile import Action, Rules
 from bridge.records import Endpoint, Link, LinkState, Side
 from bridge.store import Store, open_store
@@ -21,7 +22,7 @@ from bridge.vault import Vault
 from connectors.capabilities import Capabilities
 from connectors.contract import Calendar, Connector, Context, Provider, Role
 from connectors.errors import ConnectorError
-from connectors.pacing import FreePacer, LocalPacer, Pacer
+from connectors.pacing import FreePacer, Pacer
 from connectors.registry import plugin
 from mappings import identity, zones
 from mappings.limits import TargetLimits
@@ -63,6 +64,7 @@ class Runtime:
         self, config: Config, system: System | None = None, store: Store | None = None
     ) -> None:
         self.config = config
+        self._own_clock = system.now if system else None
         self.system = system or System()
         self._log = logging.getLogger("calbridge")
         self.store: Store = store or open_store(
@@ -122,13 +124,21 @@ class Runtime:
             return self._providers[name]
 
     def _pacer(self, name: str, capabilities: Capabilities) -> Pacer:
-        """The budget shared under `name`: one per app or per account, as the provider counts."""
+        """The budget shared under `name`, one per app or per account, as the provider counts; by
+        all processes on the database, and by its clock unless there is one of our own."""
         with self._lock:
             if name not in self._pacers:
                 budget = capabilities.budget
                 limited = budget.per_second or budget.per_minute
                 self._pacers[name] = (
-                    LocalPacer(budget, monotonic=self.system.monotonic, sleep=self.system.sleep)
+                    SharedPacer(
+                        self.store,
+                        name,
+                        budget,
+                        now=self._own_clock,
+                        monotonic=self.system.monotonic,
+                        sleep=self.system.sleep,
+                    )
                     if limited
                     else FreePacer()
                 )

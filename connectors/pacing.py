@@ -81,6 +81,22 @@ class LocalPacer:
         return turn
 
 
+class JointPacer:
+    """Several budgets that every call counts against; a `slow_down` is for the first of them."""
+
+    def __init__(self, *pacers: Pacer) -> None:
+        self._pacers = pacers
+
+    def wait(self, operation: str) -> None:
+        """Return when the call fits all of them."""
+        for pacer in self._pacers:
+            pacer.wait(operation)
+
+    def slow_down(self, operation: str, seconds: float) -> None:
+        """Hand it on to the narrowest one: whom else the provider means it does not say."""
+        self._pacers[0].slow_down(operation, seconds)
+
+
 class FreePacer:
     """No budget at all (memory connector, tests)."""
 

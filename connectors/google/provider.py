@@ -17,6 +17,7 @@ from connectors.google.examine import examine
 from connectors.google.recall import Recall
 from connectors.google.settings import Settings
 from connectors.google.watch import Channels
+from connectors.pacing import JointPacer
 from mappings.google import LIMITS
 
 
@@ -43,6 +44,8 @@ class GoogleProvider:
         self._settings = settings
         self._context = context
         self._capabilities = capabilities_of(settings)
+        everybody = RateBudget(per_minute=settings.project_calls_per_minute, shared_by="app")
+        self._project = replace(self._capabilities, budget=everybody)
         self._channels = Channels(
             name, settings.push_url, context.channels, now=context.now, log=context.log
         )
@@ -186,8 +189,16 @@ class GoogleProvider:
             service=self._service,
             credentials=credentials,
             account=account,
-            pacer=context.pacer(f"{self._name}/{account}", self._capabilities),
+            pacer=JointPacer(
+                context.pacer(f"{self._name}/{self._counted_for(account)}", self._capabilities),
+                context.pacer(self._name, self._project),
+            ),
             sleep=context.sleep,
             random=context.random,
             now=context.now,
         )
+
+    def _counted_for(self, account: str) -> str:
+        """Whose budget the calls for an account are taken from; empty for the service account."""
+        delegated = self._settings.service_account is not None
+        return "" if delegated and not self._settings.quota_user else account

@@ -38,7 +38,8 @@ class Settings(BaseModel):
     client instead; each user consents once. `quota_user` makes delegated calls count for the user
     rather than for the service account (guide "Usage limits"). `api_root`, `token_uri` and
     `auth_uri` change only for a sandbox or a proxy. `calls_per_minute` is what the project's
-    console shows as "queries per minute per user". `push_url` is the public https address at which
+    console shows as "queries per minute per user", `project_calls_per_minute` as "queries per
+    minute": what all accounts together may make. `push_url` is the public https address at which
     Google reaches `/hooks/NAME` of the bridge's web part; Google takes no other (guide "Push
     notifications"). Without it changes at Google are found by polling.
     """
@@ -54,6 +55,7 @@ class Settings(BaseModel):
     auth_uri: Address = "https://accounts.google.com/o/oauth2/v2/auth"
     quota_user: bool = True
     calls_per_minute: float = Field(default=600, gt=0)
+    project_calls_per_minute: float = Field(default=10_000, gt=0)
     timeout_seconds: float = Field(default=60, gt=0)
     push_url: Address | None = None
 
