@@ -70,8 +70,8 @@ def test_many_series_are_set_with_few_requests(exchange: Exchange) -> None:
     pairs = [(SHIFT, f"{number:064x}") for number in range(10)]
     made = exchange.connect().create_many(calendar, pairs)
     assert [copy.event for copy in made] == [SHIFT] * 10
-    # Twenty nights of each, twenty in a request.
-    assert exchange.calls(mark).count("UpdateItem") == 10 * 21 // 20 + 1
+    # Twenty-one nights of each, sixty-four in a request.
+    assert exchange.calls(mark).count("UpdateItem") == 4
     assert exchange.calls(mark).count("CreateItem") == 1
 
 
