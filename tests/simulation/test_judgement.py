@@ -1,18 +1,20 @@
 """The judge sees what he is there for: each kind of harm, done on purpose, is complained about."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import pytest
 
-from bridge.records import Side
+from bridge.records import Side, UnitState
 from bridge.simulation.history import History, Step, history
 from bridge.simulation.invariants import judge
 from bridge.simulation.ledger import name_of
 from bridge.simulation.office import Office
 from bridge.simulation.shrinking import shrunk
-from bridge.simulation.worlds import LIKENESSES
+from bridge.simulation.worlds import CALENDAR, LIKENESSES
 from connectors.memory import MemoryCalendar
-from mappings.model import Attendee, Event, Person
+from connectors.testing.builders import edited
+from mappings.model import Attendee, Person
 from mappings.policy import Policy
 
 PASS = Step(do="pass", n=0)
@@ -62,34 +64,20 @@ def loses_an_edit(office: Office) -> None:
 
 def shifts(office: Office) -> None:
     b = office.calendar(Side.B)
-    b.person_moves(ref_of(b, 2), "2026-03-03T03:33")
+    b.person_moves(ref_of(b, 1), "2026-03-03T03:33")
 
 
 def mails(office: Office) -> None:
     guest = Attendee(person=Person(email="guest@example.com"))
-    connector = office.connectors()[Side.B]
-
-    def invited(event: Event) -> Event:
-        from connectors.memory.edits import edited
-
-        return edited(event, attendees=(guest,))
-
-    connector.create("c", invited(office.calendar(Side.B).event("c-1")), "0" * 32)
+    content = edited(office.calendar(Side.B).event("c-1"), attendees=(guest,))
+    office.connectors()[Side.B].create(CALENDAR, content, "0" * 32)
 
 
-def forgets_a_write(office: Office) -> None:
-    with office.store() as store, store.begin() as tx:
-        link = office.link(store)
-        unit = next(iter(store.units(link.id)))
-        tx.put_units([_parked_without_reason(unit)])
-
-
-def _parked_without_reason(unit):
-    from dataclasses import replace
-
-    from bridge.records import UnitState
-
-    return replace(unit, state=UnitState.PARKED)
+def parks_without_a_word(office: Office) -> None:
+    with office.store() as store:
+        unit = next(store.units(office.link(store).id))
+        with store.begin() as tx:
+            tx.put_units([replace(unit, state=UnitState.PARKED)])
 
 
 @pytest.mark.parametrize(
@@ -101,7 +89,7 @@ def _parked_without_reason(unit):
         (loses_an_edit, "is nowhere"),
         (shifts, "differs"),
         (mails, "mailed"),
-        (forgets_a_write, "without a reason"),
+        (parks_without_a_word, "without a reason"),
     ],
     ids=lambda value: value.__name__ if callable(value) else "",
 )
