@@ -21,8 +21,11 @@ if TYPE_CHECKING:
 class ConnectorError(Exception):
     """Base of all. `message` is for people: what happened and what to do; never a secret.
 
-    `code` is the provider's own code, `request_id` its log id, for support cases.
+    `code` is the provider's own code, `request_id` its log id, for support cases. `account` is
+    (connector, account) that it came from; whoever knows that fills it in.
     """
+
+    account: tuple[str, str] | None = None
 
     def __init__(
         self,

@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 
 from bridge.store.budgets import BudgetWrites
 from bridge.store.channels import StoredChannels
+from bridge.store.circuits import CircuitReads, CircuitWrites
 from bridge.store.database import Database, open_database
 from bridge.store.history import HistoryReads, HistoryWrites, JournalReads
 from bridge.store.jobs import JobReads, JobWrites
@@ -39,6 +40,7 @@ class Tx(
     ObservedWrites,
     SubscriptionWrites,
     BudgetWrites,
+    CircuitWrites,
 ):
     """One write transaction: all of it is durable when its block ends, or nothing is.
 
@@ -55,6 +57,7 @@ class Store(
     JobReads,
     ObservedReads,
     SubscriptionReads,
+    CircuitReads,
 ):
     """Everything the bridge remembers. Thread safe. Any method may raise `StoreError`.
 

@@ -1,0 +1,51 @@
+"""Accounts that do not answer, as all processes know them."""
+
+from collections.abc import Collection, Mapping
+
+from sqlalchemy import ColumnElement, delete, select, tuple_
+
+from bridge.circuit import Circuit
+from bridge.store.schema import circuits
+from bridge.store.session import Reads, Writes
+from bridge.store.texts import storable
+
+Account = tuple[str, str]
+"""A connector of the config, and an account there."""
+
+
+class CircuitReads(Reads):
+    """Circuits to look at. An account without one is well."""
+
+    def circuits(self, accounts: Collection[Account] | None = None) -> Mapping[Account, Circuit]:
+        """Those of the accounts, or all."""
+        query = select(circuits).order_by(circuits.c.connector, circuits.c.account)
+        if accounts is not None:
+            query = query.where(_among(accounts))
+        with self.reading() as connection:
+            rows = connection.execute(query).mappings()
+            return {(row["connector"], row["account"]): Circuit(**row) for row in rows}
+
+
+class CircuitWrites(CircuitReads, Writes):
+    """Circuits to write."""
+
+    def locked_circuits(self, accounts: Collection[Account]) -> Mapping[Account, Circuit]:
+        """Those of the accounts; nobody else changes them until the transaction ends."""
+        query = select(circuits).where(_among(accounts)).with_for_update()
+        # In one order, so that two links which share two accounts never wait for each other.
+        query = query.order_by(circuits.c.connector, circuits.c.account)
+        rows = self.connection.execute(query).mappings()
+        return {(row["connector"], row["account"]): Circuit(**row) for row in rows}
+
+    def put_circuit(self, circuit: Circuit) -> None:
+        """Write it."""
+        row = {name: getattr(circuit, name) for name in circuits.c.keys()}  # noqa: SIM118
+        self.upsert(circuits, [{**row, "error": storable(circuit.error)}])
+
+    def drop_circuits(self, accounts: Collection[Account]) -> None:
+        """They are well."""
+        self.connection.execute(delete(circuits).where(_among(accounts)))
+
+
+def _among(accounts: Collection[Account]) -> ColumnElement[bool]:
+    return tuple_(circuits.c.connector, circuits.c.account).in_(sorted(accounts))
