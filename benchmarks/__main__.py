@@ -11,7 +11,7 @@ from dataclasses import asdict
 
 from benchmarks.measuring import Row
 
-PROGRAMS = ("translation", "planner", "expansion", "store", "calls", "startup")
+PROGRAMS = ("translation", "planner", "expansion", "store", "calls", "startup", "idle")
 
 
 def main() -> None:

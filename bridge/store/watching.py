@@ -10,6 +10,7 @@ import contextlib
 import logging
 import sqlite3
 import threading
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection
 from pathlib import Path
@@ -18,8 +19,10 @@ from sqlalchemy import ColumnElement, Connection, Engine, func, select, text
 
 LOOK = 0.05
 """Seconds between looks at a SQLite file."""
-HEARTBEAT = 30
-"""Seconds of silence after which the connection to PostgreSQL is tried."""
+PAUSE = 0.3
+"""Seconds after which a listener sees that it is to end."""
+HEARTBEAT = 30.0
+"""Seconds after which the connection to PostgreSQL is tried."""
 RETRY = (1.0, 2.0, 5.0, 10.0, 30.0)
 """Seconds until a lost connection is opened again, growing to the last."""
 
@@ -97,13 +100,12 @@ class PostgresqlWatch(Watch):
             self._heard()
             listening = connection.connection.driver_connection
             assert listening is not None
-            silence = 0
+            tried = time.monotonic()
             while not self._over.is_set():
-                told = list(listening.notifies(timeout=1, stop_after=1))
-                silence = 0 if told else silence + 1
-                if told:
+                if list(listening.notifies(timeout=PAUSE, stop_after=1)):
                     self._heard()
-                elif silence % HEARTBEAT == 0:
+                elif time.monotonic() - tried >= HEARTBEAT:
+                    tried = time.monotonic()
                     connection.execute(text("SELECT 1"))
 
 

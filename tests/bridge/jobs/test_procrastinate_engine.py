@@ -1,6 +1,6 @@
 """What the queue of Procrastinate loses, doubles or leaves behind does no harm."""
 
-from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -9,7 +9,7 @@ from sqlalchemy import text
 from bridge.config import load
 from bridge.errors import ConfigError
 from bridge.jobs import Done, Ending, Fence, open_engine
-from bridge.store import Claim, Store, StoreError
+from bridge.store import Claim, Store, StoreError, open_store
 from bridge.vault import Vault
 
 pytestmark = pytest.mark.parametrize("kind", ["procrastinate-postgresql"], indirect=True)
@@ -106,12 +106,11 @@ def test_nothing_is_left_in_the_queue_by_runs_that_fail(bench, start) -> None:
 
 
 def test_it_needs_postgresql_and_says_so(
-    tmp_path: Path, vault: Vault, sqlite_url: str, open_again: Callable[..., Store]
+    kind: str, tmp_path: Path, vault: Vault, sqlite_url: str
 ) -> None:
-    from bridge.store import open_store
-
+    assert kind == "procrastinate-postgresql"
     with (
-        open_store(sqlite_url, vault=vault, now=lambda: None) as store,
+        open_store(sqlite_url, vault=vault, now=lambda: datetime.now(UTC)) as store,
         pytest.raises(StoreError, match="needs a PostgreSQL database"),
     ):
         open_engine("procrastinate", store)
@@ -119,6 +118,8 @@ def test_it_needs_postgresql_and_says_so(
     config.write_text(
         "connectors: {hub: {type: memory, world: w}}\nservice:\n  engine: procrastinate\n"
     )
-    with pytest.raises(ConfigError, match="procrastinate needs PostgreSQL") as refused:
+    with pytest.raises(ConfigError) as refused:
         load(config)
-    assert refused.value.problems[0].line == 3
+    [problem] = refused.value.problems
+    assert (problem.place, problem.line) == ("service.engine", 3)
+    assert "procrastinate needs PostgreSQL" in problem.message
