@@ -220,7 +220,8 @@ def _transfer_occurrences(
             continue
         inherits = key not in after.overrides_by_key
         if exists and inherits:
-            overrides.pop(here, None)
+            if here in overrides and overrides[here].cancelled:
+                del overrides[here]
             continue
         current = shown(replace(result, overrides=tuple(overrides.values())), here)
         base = current or _revived(after, key, result, here)
@@ -235,7 +236,8 @@ def _transfer_occurrences(
 
 def _revived(after: Event, key: Key, series: Event, here: Key) -> Shown | None:
     """An occurrence of `after` that was not there on the other side: in what it agrees with its
-    series, it agrees with that one, too."""
+    series, it agrees with that one, too. One that the other series has no date for keeps its
+    time, as exceptions do that a new rule leaves behind."""
     there = shown(after, key)
     if there is None:
         return None
@@ -244,7 +246,8 @@ def _revived(after: Event, key: Key, series: Event, here: Key) -> Shown | None:
         for name in DETAIL_FIELDS
         if getattr(there.details, name) == getattr(after.details, name)
     }
-    ruled = there.when == recurrence.when_of(after, key)
+    dated = is_member(replace(series, overrides=()), here)
+    ruled = dated and there.when == recurrence.when_of(after, key)
     return Shown(
         replace(there.details, **agreed), recurrence.when_of(series, here) if ruled else there.when
     )

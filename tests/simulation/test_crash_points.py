@@ -100,7 +100,7 @@ def sweep(name: str, kinds: tuple[str, str]) -> None:
     assert at > 6
 
 
-@pytest.mark.parametrize(("number", "name"), enumerate(STORIES), ids=STORIES)
+@pytest.mark.parametrize(("number", "name"), list(enumerate(STORIES)), ids=list(STORIES))
 def test_death_at_any_place_harms_nobody(number: int, name: str) -> None:
     sweep(name, KINDS[number % len(KINDS)])
 
