@@ -11,6 +11,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import groupby, islice
 
+from bridge.backoff import backoff
+from bridge.breaker import blaming
 from bridge.claims import giving_way
 from bridge.reconcile import GONE, Action, Clash, Decision, Rules, difference
 from bridge.records import Intent, JournalEntry, Link, Op, Side, Unit, UnitState
@@ -86,8 +88,10 @@ class Applier:
         log: Callable[..., None],
         progress: Callable[[int], None] = lambda _done: None,
         workers: Callable[[int], Executor] = threads,
+        random: Callable[[], float] = lambda: 1.0,
     ) -> None:
         self._workers = workers
+        self._random = random
         self._store = store
         self._link = link
         self._run_id = run_id
@@ -253,6 +257,10 @@ class Applier:
         return None
 
     def _write(self, action: Action, made: _Made) -> Copy | None:
+        with blaming(self._link.endpoint(action.side)):
+            return self._call(action, made)
+
+    def _call(self, action: Action, made: _Made) -> Copy | None:
         connector = self._connectors[action.side]
         calendar = self._link.endpoint(action.side).calendar
         match action.op:
@@ -357,7 +365,7 @@ class Applier:
             error, ConnectorError
         )
         attempts = unit.attempts + 1
-        delay = min(RETRY_CAP, RETRY_BASE * 2 ** min(attempts - 1, 12))
+        delay = backoff(attempts, base=RETRY_BASE, cap=RETRY_CAP, random=self._random)
         if not isinstance(error, (ConnectorError, UnmappableError)):
             self._log("unit parked by an unexpected fault", unit=unit.id, error=repr(error))
         return replace(

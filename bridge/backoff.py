@@ -9,5 +9,6 @@ def backoff(
 ) -> timedelta:
     """Exponential with full jitter: anything up to `base`, doubled for every failure after the
     first, at most `cap`. `random` is from [0, 1]; with 1 there is no jitter."""
-    ceiling = min(cap, base * 2 ** min(max(failures - 1, 0), 30))
+    doubled: int = 2 ** min(max(failures - 1, 0), 30)
+    ceiling = min(cap, base * doubled)
     return ceiling * random()

@@ -71,6 +71,18 @@ class Breaker:
             )
         return after.until
 
+    def answered(self, link: Link, error: ConnectorError) -> None:
+        """A run of the link ended because of what an account has said: that one is alive."""
+        known = self._store.circuits(_accounts(link))
+        if not known:
+            return
+        with self._store.begin() as tx:
+            for account, circuit in tx.locked_circuits(_accounts(link)).items():
+                if account == error.account:
+                    tx.drop_circuits([account])
+                elif circuit.probing is not None:
+                    tx.put_circuit(replace(circuit, probing=None))
+
     def worked(self, link: Link) -> None:
         """The accounts of the link have answered."""
         accounts = _accounts(link)

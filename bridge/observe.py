@@ -7,6 +7,7 @@ deletion. A listing that breaks off raises and leaves everything as it was.
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 
+from bridge.breaker import blaming
 from bridge.completion import Completion, Sight
 from bridge.plan import guard_count
 from bridge.reconcile import GONE, Seen
@@ -85,6 +86,10 @@ class Observer:
     ) -> Iterator[Sequence[Observation]]:
         """Batches of observations, one unit at most once. Deletions come last. Without `absences`
         nothing is concluded from what a complete listing does not name."""
+        with blaming(self._link.endpoint(self._side)):
+            yield from self._observed(cursor, absences=absences)
+
+    def _observed(self, cursor: str | None, *, absences: bool) -> Iterator[Sequence[Observation]]:
         listed: set[str] = set()
         waiting: dict[str, list[Whole | Fragment]] = {}
         gone: dict[str, None] = {}
@@ -110,7 +115,8 @@ class Observer:
         ref = unit.ref(self._side)
         if ref is None:
             return Observation(unit=unit)
-        return self._ask(ref, unit)
+        with blaming(self._link.endpoint(self._side)):
+            return self._ask(ref, unit)
 
     def _sort(
         self,

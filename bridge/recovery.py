@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import timedelta
 
+from bridge.breaker import blaming
 from bridge.claims import giving_way
 from bridge.records import Intent, JournalEntry, Link, Op, Side, Unit, UnitState
 from bridge.store import Store, Tx
@@ -34,7 +35,8 @@ def recover(
     for intent in intents:
         unit = store.unit(link.id, intent.unit_id)
         try:
-            settled = _settle(link, unit, intent, connectors[intent.side]) if unit else None
+            with blaming(link.endpoint(intent.side)):
+                settled = _settle(link, unit, intent, connectors[intent.side]) if unit else None
         except (RejectedError, UnmappableError):
             settled = unit  # what cannot be read now is reported by the next write or reading
         rows = [settled] if settled is not None and settled != unit else []

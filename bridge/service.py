@@ -9,15 +9,19 @@ from datetime import datetime, timedelta
 
 import uvicorn
 
+from bridge.backoff import backoff
+from bridge.breaker import Breaker, blaming
 from bridge.housekeeping import Housekeeping
 from bridge.intake import Intake, recheck_setting
 from bridge.jobs import Done, Ending, Failed, Snooze
+from bridge.polling import Habits, next_poll
 from bridge.records import Link, LinkState, RunKind, Side
 from bridge.runtime import Absent, ReadyLink, Runtime
 from bridge.store import Tx
 from bridge.store.jobs import Claim
-from bridge.subscriptions import EVERY, Subscriptions, suspect
+from bridge.subscriptions import EVERY, Subscriptions, heard, suspect
 from bridge.sync import Surroundings
+from bridge.turn import Turn
 from connectors.contract import Connector
 from connectors.errors import (
     ConnectorError,
@@ -35,11 +39,17 @@ RECONSIDER = timedelta(minutes=15)
 NEWCOMERS = 60.0
 """Seconds between attempts to start links that could not start."""
 FULL_EVERY = timedelta(hours=24)
+BACKOFF_BASE = timedelta(seconds=2)
 BACKOFF_CAP = timedelta(hours=1)
+NEWS_GRAIN = timedelta(minutes=15)
 
 
 def _full_setting(link: Link) -> str:
     return f"full:{link.id}"
+
+
+def _news_setting(link: Link) -> str:
+    return f"news:{link.id}"
 
 
 class Service:
@@ -58,6 +68,7 @@ class Service:
         )
         self._subscriptions = Subscriptions(runtime, self._workers.wake)
         self._intake = Intake(runtime, self._workers.wake, self._subscriptions.reads)
+        self._breaker = Breaker(self._store, now=self._now, random=runtime.system.random)
         self._housekeeping = Housekeeping(runtime)
         self._absent: Absent = []
         self._newcomers: threading.Thread | None = None
@@ -183,6 +194,9 @@ class Service:
         if link.state in (LinkState.HELD, LinkState.PAUSED, LinkState.ENDED):
             return Done(None)
         ready = replace(ready, link=link)
+        rest = self._breaker.admit(link)
+        if rest is not None:
+            return Snooze(rest)
         full = self._full_due(link)
         try:
             self._prepare(ready, fence)
@@ -190,27 +204,55 @@ class Service:
                 outcome = self._runtime.link_pass(
                     ready,
                     around=Surroundings(
-                        store=self._store, now=self._now, log=self._runtime.log, fence=fence
+                        store=self._store,
+                        now=self._now,
+                        log=self._runtime.log,
+                        fence=fence,
+                        random=self._runtime.system.random,
+                        turn=Turn(self._others_wait, self._runtime.system.monotonic),
                     ),
                     full=full,
                 ).run(RunKind.SYNC)
-        except RateLimitedError as error:
-            return Snooze(self._now() + timedelta(seconds=max(1.0, error.after)))
-        except ReauthorizeError as error:
-            return self._wait(link, LinkState.WAITING, error, fence)
-        except (FatalError, RejectedError) as error:
-            return self._wait(link, LinkState.SUSPENDED, error, fence)
         except ConnectorError as error:
-            return Failed(f"{type(error).__name__}: {error.message}", self._retry_at(claim))
+            return self._stopped(link, claim, error, fence)
+        self._breaker.worked(link)
         for side in outcome.news:
             suspect(self._store, link, side, self._now())
         if link.state is not LinkState.ACTIVE and not outcome.held:
             self._set_state(link, LinkState.ACTIVE, "", fence)
+        if outcome.unfinished:
+            return Snooze(self._now())
         if full and not outcome.held:
             with self._store.begin() as tx:
                 fence(tx)
                 tx.put_setting(_full_setting(link), self._now().isoformat())
-        return Done(None if outcome.held else self._next_poll(link))
+        return Done(None if outcome.held else self._next_poll(ready, news=bool(outcome.news)))
+
+    def _stopped(
+        self, link: Link, claim: Claim, error: ConnectorError, fence: Callable[[Tx], None]
+    ) -> Ending:
+        """What becomes of a link whose run a provider has stopped."""
+        if isinstance(error, RateLimitedError):
+            self._breaker.answered(link, error)
+            return Snooze(self._now() + timedelta(seconds=max(1.0, error.after)))
+        if isinstance(error, ReauthorizeError):
+            self._breaker.answered(link, error)
+            return self._wait(link, LinkState.WAITING, error, fence)
+        if isinstance(error, (FatalError, RejectedError)):
+            self._breaker.answered(link, error)
+            return self._wait(link, LinkState.SUSPENDED, error, fence)
+        rest = self._breaker.failed(link, error)
+        retry_at = rest or self._now() + backoff(
+            claim.attempts + 1,
+            base=BACKOFF_BASE,
+            cap=BACKOFF_CAP,
+            random=self._runtime.system.random,
+        )
+        return Failed(f"{type(error).__name__}: {error.message}", retry_at)
+
+    def _others_wait(self) -> bool:
+        due = self._store.next_due()
+        return due is not None and due <= self._now()
 
     def _full_due(self, link: Link) -> bool:
         """Whether everything is to be listed again: what a delta never mentioned, and what time
@@ -240,7 +282,8 @@ class Service:
     ) -> None:
         """Notice calendars that came, went, were renamed, or whose rights changed."""
         end = link.endpoint(side)
-        calendars = connector.calendars()
+        with blaming(end):
+            calendars = connector.calendars()
         with self._store.begin() as tx:
             fence(tx)
             changes = tx.put_calendars(end.connector, end.account, calendars)
@@ -270,14 +313,41 @@ class Service:
             fence(tx)
             tx.set_link_state(link.id, state, reason)
 
-    def _retry_at(self, claim: Claim) -> datetime:
-        seconds = min(BACKOFF_CAP.total_seconds(), 2.0 ** min(claim.attempts + 1, 12))
-        return self._now() + timedelta(
-            seconds=seconds * (0.5 + 0.5 * self._runtime.system.random())
+    def _next_poll(self, ready: ReadyLink, *, news: bool) -> datetime:
+        link, now = ready.link, self._now()
+        wait = next_poll(
+            self._runtime.config.service.poll,
+            Habits(
+                calm=now - self._last_news(link, now, news=news),
+                pushed=self._pushed(ready),
+                cursor_lifetime=min(
+                    (
+                        life
+                        for connector in self._runtime.connectors(link).values()
+                        if (life := connector.capabilities.cursor_lifetime)
+                    ),
+                    default=None,
+                ),
+            ),
+            self._runtime.system.random,
         )
-
-    def _next_poll(self, link: Link) -> datetime:
-        poll = self._runtime.config.service.poll * (0.9 + 0.2 * self._runtime.system.random())
         retry = self._store.next_retry(link.id)
-        due = self._now() + poll
-        return min(due, retry) if retry else due
+        return min(now + wait, retry) if retry else now + wait
+
+    def _last_news(self, link: Link, now: datetime, *, news: bool) -> datetime:
+        """When a run of the link last found changes, within a quarter of an hour; a link that
+        never ran is taken for busy."""
+        setting = _news_setting(link)
+        known = self._store.setting(setting)
+        last = datetime.fromisoformat(known) if known else None
+        if last is None or (news and last < now - NEWS_GRAIN):
+            with self._store.begin() as tx:
+                tx.put_setting(setting, now.isoformat())
+            return now
+        return last
+
+    def _pushed(self, ready: ReadyLink) -> bool:
+        """Whether everything that the link reads pushes, and has been heard to."""
+        rules = self._runtime.rules(ready.config, ready.link)
+        ends = [ready.link.endpoint(side) for side in Side if rules.writes(side.other)]
+        return all(heard(self._store, end) for end in ends)

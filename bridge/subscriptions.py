@@ -199,6 +199,12 @@ def suspect(store: Store, link: Link, side: Side, now: datetime) -> None:
             tx.suspect(end, before.started - LATE, now)
 
 
+def heard(store: Store, end: Endpoint) -> bool:
+    """Whether a calendar's pushes are known to come: there was one, and none was missed since."""
+    watched = store.watched_calendar(end)
+    return watched is not None and watched.announced is not None and watched.suspected is None
+
+
 def release(runtime: Runtime, link: Link) -> None:
     """Stop the pushes that no other link needs; for a link that ends. Never raises for a provider
     that cannot be asked: what is not stopped runs out, and is not believed."""

@@ -17,6 +17,7 @@ from bridge.recovery import recover
 from bridge.restored import Alone
 from bridge.store import Store, Tx
 from bridge.task import Counts, Task
+from bridge.turn import Turn
 from connectors.contract import Connector, Copy, Unreadable
 from connectors.errors import ConnectorError, ResyncError
 from mappings import recurrence
@@ -27,7 +28,8 @@ from mappings.projection import project
 @dataclass(slots=True)
 class Outcome:
     """What a pass did to a link. `held` is why it stopped for a person, empty if it did not.
-    `news` are the sides whose changes, asked for by cursor, held something new."""
+    `news` are the sides whose changes, asked for by cursor, held something new. `unfinished`: it
+    stopped between two units because others wait; the next pass goes on."""
 
     link: str
     counts: Counts = field(default_factory=Counts)
@@ -35,6 +37,7 @@ class Outcome:
     skipped: int = 0
     short: int = 0
     news: set[Side] = field(default_factory=set)
+    unfinished: bool = False
 
     def to_json(self) -> dict[str, object]:
         """The link's line in `backfill|sync|apply --json`."""
@@ -54,7 +57,8 @@ class Outcome:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surroundings:
     """What a pass uses from outside. `fence` raises if the pass has lost its lease, `workers`
-    makes what the calls of so many at a time run on."""
+    makes what the calls of so many at a time run on, `random` (from [0, 1]) spreads retries,
+    `turn` says when others are to go first."""
 
     store: Store
     now: Callable[[], datetime]
@@ -62,6 +66,8 @@ class Surroundings:
     fence: Callable[[Tx], None] = lambda _tx: None
     progress: Callable[[str, int], None] = lambda _link, _done: None
     workers: Callable[[int], Executor] = threads
+    random: Callable[[], float] = lambda: 1.0
+    turn: Turn | None = None
 
 
 class LinkPass:
@@ -127,7 +133,8 @@ class LinkPass:
         except ConnectorError as error:
             self._close(run, f"{type(error).__name__}: {error.message}")
             raise
-        self._close(run, "held" if self._outcome.held else "ok")
+        unfinished = "unfinished" if self._outcome.unfinished else "ok"
+        self._close(run, "held" if self._outcome.held else unfinished)
         return self._outcome
 
     def _run(self, run: Run) -> None:
@@ -144,17 +151,30 @@ class LinkPass:
             log=around.log,
             progress=lambda done: around.progress(self._link.name, done),
             workers=around.workers,
+            random=around.random,
         )
         self._outcome.counts = applier.counts
-        applier.apply(self._first())
-        applier.apply(self._second())
+        applier.apply(self._in_turn(self._first()))
+        applier.apply(self._in_turn(self._second()))
         self._park(run)
+        if self._outcome.unfinished:
+            return
         late = self._deletions()
         self._outcome.held = self._held(late)
         if not self._outcome.held:
             applier.apply(self._looked_at_again(late))
             if not self._withheld:
                 self._advance()
+
+    def _in_turn(self, tasks: Iterator[Task]) -> Iterator[Task]:
+        """The tasks, until others are to go first. What is left is found again from the cursors,
+        which stay, and what is done by then is no news any more."""
+        turn, counts = self._around.turn, self._outcome.counts
+        for task in () if self._outcome.unfinished else tasks:
+            if turn and task.decision.actions and turn.is_over(counts.writes + counts.adopted):
+                self._outcome.unfinished = True
+                return
+            yield task
 
     def _close(self, run: Run, outcome: str) -> None:
         held = self._outcome.held
