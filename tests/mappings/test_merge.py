@@ -308,3 +308,17 @@ def test_a_change_names_before_and_after() -> None:
     assert changes(DAILY, cancelled(DAILY, FIRST)) == {
         ("occurrence", FIRST, "exists"): Change(before=True, after=False)
     }
+
+
+@pytest.mark.parametrize("start", ["2026-03-02T09:00", "2026-03-02T16:00"])
+@pytest.mark.parametrize("zone", ["Asia/Shanghai", "Europe/Berlin"])
+def test_an_edited_occurrence_that_a_new_rule_has_no_date_for_is_the_same_on_both_sides(
+    start: str, zone: str
+) -> None:
+    was = event(rule="FREQ=WEEKLY;BYDAY=MO", minutes=90)
+    edit = edited(was, Key("2026-03-09T09:00:00"), title="Special")
+    rule = event("Standup", start, zone, rule="FREQ=WEEKLY;INTERVAL=2;BYDAY=MO", minutes=30)
+    there = transfer(was, rule, edit, None)
+    here = transfer(was, edit, rule, None)
+    assert there == here
+    assert [item.when for item in here.overrides] == [item.when for item in edit.overrides]

@@ -15,6 +15,7 @@ from connectors.sandbox.clients import Client, Line, Place, Refused, Repeat, She
 
 WORDS = re.compile(r"\b[TDL]\d+\b")
 UNIT = re.compile(r"\bU(\d+)\b")
+OF_A_DATE = "Extra date of a series"
 ZONES = ("Asia/Shanghai", "Asia/Shanghai", "America/New_York", "Europe/Berlin")
 DAYS = ("MO", "TU", "WE", "TH", "FR", "SA", "SU")
 
@@ -315,6 +316,8 @@ class _Deed:
 
     def _duplicate(self) -> None:
         line = self._line()
+        if any(OF_A_DATE in text for text in line.texts):
+            raise Refused("nobody duplicates what stands for one date of a series")
         name = self._client.duplicate(line.id, f"U{self._n} T{self._n}")
         if self._chance.random() < 0.7 and not line.series:
             self._client.move(name, self._start(), 1440, ZONES[0])
