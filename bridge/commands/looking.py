@@ -1,5 +1,6 @@
 """`verify` and `status`: look, change nothing."""
 
+from dataclasses import asdict
 from typing import Any
 
 import click
@@ -10,6 +11,9 @@ from bridge.records import Link, LinkState, UnitState
 from bridge.runtime import Runtime
 from bridge.verify import Comparison
 from bridge.verify import verify as compare
+
+STANDING = ("held", "waiting", "suspended", "parked")
+"""States of a link that need somebody."""
 
 
 @command("verify", help="Compare both sides by their occurrences; exit 1 on a difference.")
@@ -52,8 +56,11 @@ def status(session: Session) -> int:
     """Print a table of the links."""
     with session.runtime() as runtime:
         rows = [_row(runtime, name) for name in (item.name for item in runtime.config.links)]
-    session.show({"links": rows}, lambda: _print_status(rows))
-    return 1 if any(row["state"] in ("held", "waiting", "suspended") for row in rows) else 0
+        work = asdict(runtime.store.job_stats(runtime.system.now()))
+    oldest = work["oldest_due"]
+    jobs = {**work, "oldest_due": oldest and oldest.isoformat(timespec="seconds")}
+    session.show({"links": rows, "jobs": jobs}, lambda: _print_status(rows))
+    return 1 if any(row["state"] in STANDING for row in rows) else 0
 
 
 def _row(runtime: Runtime, name: str) -> dict[str, Any]:
@@ -63,6 +70,8 @@ def _row(runtime: Runtime, name: str) -> dict[str, Any]:
         then = "`calbridge plan` shows what it would do"
         return {"link": name, "state": "new", "reason": "never ran", **told, "advice": then}
     counts = runtime.store.count_units(link.id)
+    job = runtime.store.job(link.id)
+    stuck = job.error if job and job.parked and link.state is LinkState.ACTIVE else ""
     runs = runtime.store.runs(link.id, limit=1)
     parked = [
         {"unit": unit.id, "code": unit.error_code, "error": unit.error}
@@ -70,21 +79,23 @@ def _row(runtime: Runtime, name: str) -> dict[str, Any]:
     ]
     return {
         "link": name,
-        "state": link.state.value,
-        "reason": link.reason if link.state is not LinkState.ACTIVE else "",
+        "state": "parked" if stuck else link.state.value,
+        "reason": link.reason if link.state is not LinkState.ACTIVE else stuck,
         "units": counts.get(UnitState.LIVE, 0),
         "parked": len(parked),
         "dropped": counts.get(UnitState.DROPPED, 0),
         "restored": len(runtime.store.restored_units(link.id)),
-        "advice": _advice(link, parked=len(parked)),
+        "advice": _advice(link, stuck=bool(stuck), parked=len(parked)),
         "parked_units": parked,
         "last_run": runs[0].started.isoformat(timespec="seconds") if runs else None,
         "last_outcome": runs[0].outcome if runs else None,
     }
 
 
-def _advice(link: Link, *, parked: int) -> str:
+def _advice(link: Link, *, stuck: bool, parked: int) -> str:
     """What a person has to do, empty if nothing."""
+    if stuck:
+        return f"`calbridge resume {link.name}` tries it again; the log says what went wrong"
     match link.state:
         case LinkState.HELD:
             return f"`calbridge approve {link.name}` shows what for and goes on; or pause it"

@@ -11,6 +11,7 @@ import pytest
 
 from bridge.records import Endpoint, Link
 from bridge.store import Claim, LeaseLostError, Store, StoreError
+from bridge.store.jobs import DEATHS
 from bridge.vault import Vault
 
 LEASE = 30.0
@@ -240,6 +241,46 @@ def test_links_of_a_dead_process_are_due_at_once(store: Store, watch: Clock) -> 
         assert tx.end_leases(watch(), "host_1/") == 1
     [got] = claim(store, "host-1/9", watch())
     assert got == Claim(link_id=second, dirty=1, attempts=1)
+
+
+def test_a_link_whose_workers_die_rests_longer_each_time_and_is_parked_in_the_end(
+    store: Store, watch: Clock
+) -> None:
+    [link] = add_links(store)
+    hint(store, [link], watch())
+    rests = []
+    for life in range(DEATHS):
+        [got] = claim(store, f"w{life}", watch())
+        assert got.attempts == life
+        watch.advance(LEASE)
+        if life:  # a first death is taken for an accident
+            assert claim(store, "next", watch()) == []
+            job = store.job(link)
+            assert job is not None
+            if job.not_before is not None:
+                rests.append((job.not_before - watch()).total_seconds())
+                watch.advance(rests[-1])
+    assert rests == [4, 8, 16, 32, 64, 128]
+    assert store.next_due() is None
+    job = store.job(link)
+    assert job is not None
+    assert (job.parked, job.deaths) == (True, DEATHS)
+    assert "8 processes in a row" in job.error
+    with store.begin() as tx:
+        assert tx.replay(link, watch())
+    assert claim(store, "w", watch()) == [Claim(link_id=link, dirty=1, attempts=0)]
+
+
+def test_a_worker_that_reports_whatever_end_is_no_killer(store: Store, watch: Clock) -> None:
+    [link] = add_links(store)
+    hint(store, [link], watch())
+    for _time in range(DEATHS):
+        claim(store, "dies", watch())
+        assert claim(store, "lives", watch.advance(LEASE))
+        assert fail(store, link, "lives", watch())
+    job = store.job(link)
+    assert job is not None
+    assert (job.deaths, job.attempts, job.parked) == (0, 2 * DEATHS, False)
 
 
 def test_the_longest_due_come_first(store: Store, watch: Clock) -> None:
