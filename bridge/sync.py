@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from bridge.apply import Applier, threads
+from bridge.churn import churning
 from bridge.completion import Completion
 from bridge.observe import Observation, Observer
 from bridge.pairing import Stranger, Strangers, doubted
@@ -358,6 +359,9 @@ class LinkPass:
                 self._withheld = True
             return
         self._doomed.pop(unit.id, None)
+        if (problem := churning(self._store, unit, seen, decision)) is not None:
+            self._problems.append((unit, problem))
+            return
         yield from self._allow(Task(unit=unit, seen=seen, decision=decision))
 
     def _allow(self, task: Task) -> Iterator[Task]:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
+from bridge.churn import REWRITES
 from bridge.decision import Action, Decision, Rules, Seen
 from bridge.reconcile import decide
 from bridge.records import Op, Side, Unit, UnitState
@@ -124,7 +125,14 @@ def settled(result: Result) -> Unit | None:
             row = replace(row.without(side), generation=row.generation + 1)
     state = UnitState.LIVE if row.a or row.b else UnitState.DONE
     row = replace(row, state=state, error="", error_code="", attempts=0, retry_at=None)
+    if any(action.op is Op.UPDATE for action, _answer in result.done):
+        row = replace(row, rewrites=_rewrites(result.task.unit))
     return result.task.finish(row)
+
+
+def _rewrites(unit: Unit) -> int:
+    """One more; from the beginning where it has turned out that a person writes."""
+    return 1 if unit.rewrites >= REWRITES else unit.rewrites + 1
 
 
 def own_part(base: Copy, desired: Event, answer: Copy) -> Copy:

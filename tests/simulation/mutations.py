@@ -29,6 +29,9 @@ SUBSETS = {
     "projection": "tests/mappings/test_projection.py",
     "identity": "tests/mappings/test_identity.py",
     "memory": "tests/contract/test_memory.py",
+    "meet": "tests/bridge/test_both_sides_meet.py",
+    "churn": "tests/bridge/test_churn.py",
+    "crash points": "tests/simulation/test_crash_points.py",
 }
 HISTORIES = 250
 SOAK = f"""
@@ -63,17 +66,8 @@ FAULTS = (
         ("apply",),
     ),
     Fault(
-        "a new key on every try", "bridge/apply.py",
-        "action.side.value, action.generation\n",
-        "action.side.value, action.generation + self._now().minute + self._now().hour * 60\n",
-    ),
-    Fault(
         "never another key", "bridge/apply.py",
         "unit = replace(unit, generation=unit.generation + 1)", "pass", ("apply",),
-    ),
-    Fault(
-        "drop intents of unknown outcome", "bridge/apply.py",
-        "if not isinstance(result.error, OutcomeUnknownError):", "if True:",
     ),
     Fault(
         "skip the version precondition", "connectors/memory/connector.py",
@@ -92,6 +86,7 @@ FAULTS = (
         "keep the key of the dead", "bridge/task.py",
         "row = replace(row.without(side), generation=row.generation + 1)",
         "row = row.without(side)",
+        ("sync",),
     ),
     Fault(
         "lose the loser's journal entry", "bridge/apply.py",
@@ -168,7 +163,7 @@ FAULTS = (
     ),
     Fault(
         "let an overruled schedule take exceptions along", "bridge/reconcile.py",
-        "    if not overruled or shadow is None:", "    if True:",
+        "    if not overruled or shadow is None:", "    if True:", ("meet",),
     ),
     Fault(
         "copy what a bridge has made", "bridge/reconcile.py",
@@ -201,6 +196,22 @@ FAULTS = (
         "leave half a change standing", "bridge/recovery.py",
         "    if not connector.capabilities.find_by_key:\n        now =",
         "    if False:\n        now =",
+    ),
+    Fault(
+        "do not ask what a create has made", "bridge/recovery.py",
+        "        found = _made(connector, calendar, intent)\n", "        found = None\n",
+    ),
+    Fault(
+        "believe that every deletion has arrived", "bridge/recovery.py",
+        "        if now is not None:\n            return unit\n        gone", "        gone",
+    ),
+    Fault(
+        "forget what a broken-off write overruled", "bridge/recovery.py",
+        "tx.journal(_overruled(intent) if intent.lost else ())", "pass", ("crash points",),
+    ),
+    Fault(
+        "rewrite for ever", "bridge/churn.py",
+        "    if not updates or sent_on or", "    if True or sent_on or", ("churn",),
     ),
     # What a merge means.
     Fault(
