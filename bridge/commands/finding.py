@@ -7,6 +7,7 @@ import click
 from bridge.commands.session import Session
 from bridge.errors import UsageError
 from bridge.explain import standing, when_text
+from bridge.orders import title_of
 from bridge.records import Link, Side, Unit
 from bridge.runtime import ReadyLink, Runtime
 from connectors.contract import HasAddresses
@@ -77,12 +78,6 @@ def show_matches(session: Session, found: list[Found]) -> None:
             click.echo(f"  {row['unit']}  {row['link']}  {row['title']!r}  {row['when']}")
 
     session.show({"matches": rows}, text)
-
-
-def title_of(unit: Unit) -> str:
-    """What people call the unit, empty if it was never read."""
-    copy = unit.a or unit.b
-    return copy.event.details.title if copy else ""
 
 
 def _when(unit: Unit) -> str:

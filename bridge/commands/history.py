@@ -1,21 +1,19 @@
 """`journal` and `undo`: what was done, and how to take it back."""
 
-from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
 import click
 
+from bridge import orders
 from bridge.commands.copying import link_option, since_option
 from bridge.commands.explaining import line
 from bridge.commands.session import Session, command, confirmed
 from bridge.deeds import Undone
 from bridge.errors import UsageError
 from bridge.explain import decision_json, decision_view
-from bridge.records import JournalEntry, LinkState, Run
+from bridge.records import JournalEntry, Run
 from bridge.runtime import ReadyLink, Runtime
-from bridge.sync import Surroundings
-from bridge.undo import Undo
 
 SHOWN = 20
 
@@ -107,16 +105,8 @@ def undo(
         found = _run(runtime, run, link)
         ready = _ready(runtime, found, link)
 
-        def begin(progress: Callable[[str, int], None] = lambda _link, _done: None) -> Undo:
-            around = Surroundings(
-                store=runtime.store, now=runtime.system.now, log=runtime.log, progress=progress
-            )
-            rules = runtime.rules(ready.config, ready.link)
-            connectors = runtime.connectors(ready.link)
-            return Undo(ready.link, rules, connectors, around, found, force=force)
-
         if dry_run or not yes:
-            told = begin().preview()
+            told = orders.undo_of(runtime, ready, found, force=force).preview()
             if dry_run:
                 session.show(_preview_json(told), lambda: _preview(told))
                 return 0
@@ -127,7 +117,7 @@ def undo(
                 _preview(told)
             confirmed(f"undo run {found.id} of {ready.link.name}?")
         with runtime.store.lock("link", ready.link.uid):
-            done = begin().run()
+            done = orders.undo_of(runtime, ready, found, force=force).run()
     session.show(done.to_json(), lambda: _print_undone(done))
     return 1 if done.left or done.failed else 0
 
@@ -156,10 +146,7 @@ def _ready(runtime: Runtime, run: Run, link: str | None) -> ReadyLink:
     assert row is not None
     if link is not None and row.name != link:
         raise UsageError(f"run {run.id} is one of {row.name}, not of {link}")
-    configs = runtime.config.select(link=row.name)
-    if not configs or row.state is LinkState.ENDED:
-        raise UsageError(f"link {row.name} of run {run.id} has ended; `resume` it first")
-    return ReadyLink(config=configs[0], link=row)
+    return orders.writable(runtime, run)
 
 
 def _preview_json(told: Undone) -> dict[str, Any]:

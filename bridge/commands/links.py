@@ -5,11 +5,12 @@ from typing import Any
 
 import click
 
+from bridge import orders
 from bridge import unlink as unlinking
 from bridge.commands.session import Session, command, confirmed
 from bridge.errors import UsageError
 from bridge.plan import LinkPlan
-from bridge.records import LinkState, Op, RunKind
+from bridge.records import LinkState, Op
 from bridge.runtime import ReadyLink, Runtime
 from bridge.unlink import Unlinked
 
@@ -36,10 +37,7 @@ def approve(session: Session, link: str, *, yes: bool) -> int:
             _print_held(ready, told)
         if sys.stdin.isatty() and not yes:
             confirmed(f"go on with {link}?")
-        with runtime.store.lock("link", ready.link.uid):
-            outcome = runtime.link_pass(ready, approved=True).run(RunKind.SYNC)
-            if not outcome.held:
-                _set(runtime, ready, LinkState.ACTIVE, "")
+        outcome = orders.approve(runtime, ready)
         session.show(
             {**outcome.to_json(), "titles": _titles(told)},
             lambda: click.echo(
@@ -73,10 +71,7 @@ def _titles(told: LinkPlan) -> list[str]:
 def pause(session: Session, link: str, reason: str) -> int:
     """Stop a link. What it was held for is asked again after `resume`."""
     with session.runtime() as runtime:
-        ready = _known(runtime, link)
-        if ready.link.state is LinkState.ENDED:
-            raise UsageError(f"link {link} has ended; there is nothing to pause")
-        _set(runtime, ready, LinkState.PAUSED, reason)
+        orders.pause(runtime, _known(runtime, link).link, reason)
     session.show({"link": link, "state": "paused"}, lambda: click.echo(f"{link}: paused"))
     return 0
 
@@ -86,20 +81,9 @@ def pause(session: Session, link: str, reason: str) -> int:
 def resume(session: Session, link: str) -> int:
     """Release a link that a person or a fault had stopped."""
     with session.runtime() as runtime:
-        ready = _known(runtime, link)
-        if ready.link.state is LinkState.HELD:
-            raise UsageError(f"link {link} is held: {ready.link.reason}; use `calbridge approve`")
-        _set(runtime, ready, LinkState.ACTIVE, "")
-        with runtime.store.begin() as tx:
-            tx.replay(ready.link.id, runtime.system.now())
+        orders.resume(runtime, _known(runtime, link).link)
     session.show({"link": link, "state": "active"}, lambda: click.echo(f"{link}: active"))
     return 0
-
-
-def _set(runtime: Runtime, ready: ReadyLink, state: LinkState, reason: str) -> None:
-    with runtime.store.begin() as tx:
-        tx.set_link_state(ready.link.id, state, reason)
-        tx.hint([ready.link.id], runtime.system.now())
 
 
 @command("unlink", help="End a link cleanly; with --remove-copies take the bridge's copies away.")

@@ -1,21 +1,18 @@
 """`parked`: events that wait for a person, and those that a person said to leave alone."""
 
-from collections.abc import Callable
-from dataclasses import replace
-from datetime import datetime
 from typing import Any
 
 import click
 
+from bridge import orders
 from bridge.commands.copying import link_option
-from bridge.commands.finding import Found, find_one, title_of
+from bridge.commands.finding import Found, find_one
 from bridge.commands.session import Session, command, group
 from bridge.errors import UsageError
 from bridge.explain import advice
-from bridge.records import JournalEntry, LinkState, Unit, UnitState
+from bridge.orders import title_of
+from bridge.records import LinkState, Unit, UnitState
 from bridge.runtime import ReadyLink, Runtime
-
-SHELVED = (UnitState.PARKED, UnitState.DROPPED)
 
 
 @command("list", help="Show what is parked and what was dropped, and why.")
@@ -24,7 +21,9 @@ def list_(session: Session, link: str | None) -> int:
     """Print all of them; exit 1 if something waits for a person."""
     with session.runtime(keep=False) as runtime:
         rows = [
-            _row(item, unit) for item in _links(runtime, link) for unit in _shelved(runtime, item)
+            _row(item, unit)
+            for item in _links(runtime, link)
+            for unit in orders.shelved(runtime, item.link)
         ]
     session.show({"parked": rows}, lambda: _print(rows))
     return 1 if any(row["state"] == "parked" and not row["retry_at"] for row in rows) else 0
@@ -41,8 +40,6 @@ def retry(session: Session, unit: str | None, link: str | None, *, everything: b
     with session.runtime() as runtime:
         if unit is not None:
             found = [find_one(runtime, unit, link)]
-            if found[0].unit.state not in SHELVED:
-                raise UsageError(f"{found[0].unit.id} is {found[0].unit.state.value}, not parked")
         else:
             found = [
                 Found(ready=item, unit=parked)
@@ -50,7 +47,7 @@ def retry(session: Session, unit: str | None, link: str | None, *, everything: b
                 for parked in runtime.store.units(item.link.id, state=UnitState.PARKED)
             ]
         for item in found:
-            _put(runtime, item, _due, "retry", "a person said to try again")
+            orders.retry(runtime, item.link, [item.unit])
     names = [item.unit.id for item in found]
     session.show({"retry": names}, lambda: _told(found))
     return 0
@@ -63,10 +60,7 @@ def drop(session: Session, unit: str, link: str | None) -> int:
     """Drop it; `parked retry` takes it back."""
     with session.runtime() as runtime:
         item = find_one(runtime, unit, link)
-        if item.unit.state is UnitState.DONE:
-            raise UsageError(f"{item.unit.id} is deleted on both sides; there is nothing to drop")
-        if item.unit.state is not UnitState.DROPPED:
-            _put(runtime, item, _dropped, "drop", "a person said to leave it alone")
+        orders.drop(runtime, item.link, item.unit)
     session.show(
         {"dropped": item.unit.id},
         lambda: click.echo(
@@ -84,43 +78,6 @@ def _links(runtime: Runtime, link: str | None) -> list[ReadyLink]:
         if (row := runtime.store.link(config.name)) is not None
         if row.state is not LinkState.ENDED
     ]
-
-
-def _shelved(runtime: Runtime, item: ReadyLink) -> list[Unit]:
-    return [unit for state in SHELVED for unit in runtime.store.units(item.link.id, state=state)]
-
-
-def _due(unit: Unit, now: datetime) -> Unit:
-    return replace(unit, state=UnitState.PARKED, retry_at=now, attempts=0)
-
-
-def _dropped(unit: Unit, _now: datetime) -> Unit:
-    code, text = unit.error_code, unit.error
-    why = f"a person dropped it ({code}: {text})" if code else "a person dropped it"
-    return replace(unit, state=UnitState.DROPPED, error_code="DROPPED", error=why, retry_at=None)
-
-
-def _put(
-    runtime: Runtime, item: Found, change: Callable[[Unit, datetime], Unit], op: str, cause: str
-) -> None:
-    """Store a person's word while no pass is running, and say so in the journal."""
-    now = runtime.system.now()
-    with runtime.store.lock("link", item.link.uid), runtime.store.begin() as tx:
-        row = change(tx.unit(item.link.id, item.unit.id) or item.unit, now)
-        said = JournalEntry(
-            id=0,
-            at=now,
-            run_id=0,
-            link_id=item.link.id,
-            unit_id=row.id,
-            side=None,
-            op=op,
-            cause=cause,
-            title=title_of(row),
-        )
-        tx.put_units([row])
-        tx.journal([said])
-        tx.hint([item.link.id], now)
 
 
 def _row(item: ReadyLink, unit: Unit) -> dict[str, Any]:
