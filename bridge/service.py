@@ -64,7 +64,11 @@ class Service:
         self._ready: dict[int, ReadyLink] = {}
         self._looked: dict[tuple[int, Side], datetime] = {}
         self._workers = runtime.engine.workers(
-            self._handle, now=self._now, threads=runtime.config.service.workers
+            self._handle,
+            now=self._now,
+            threads=runtime.config.service.workers,
+            # So that one account alone never keeps all workers busy.
+            per_account=max(1, runtime.config.service.workers // 2),
         )
         self._subscriptions = Subscriptions(runtime, self._workers.wake)
         self._intake = Intake(runtime, self._workers.wake, self._subscriptions.reads)

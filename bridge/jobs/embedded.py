@@ -21,7 +21,8 @@ from bridge.store.jobs import Claim
 IDLE = 1.0
 """Seconds between looks at the database when nothing wakes us."""
 LEAST = 0.005
-"""Seconds until another look when what is due was being claimed by somebody else."""
+"""Seconds until another look when what is due was being claimed by somebody else; doubled each
+time, since it may be that its account has enough running already."""
 
 
 class EmbeddedEngine(Engine):
@@ -38,11 +39,18 @@ class EmbeddedEngine(Engine):
         now: Callable[[], datetime],
         threads: int = 4,
         lease: timedelta = LEASE,
+        per_account: int | None = None,
         idle: float = IDLE,
     ) -> Workers:
         """A claim loop with that many threads."""
         return EmbeddedWorkers(
-            self.store, handler, now=now, threads=threads, lease=lease, idle=idle
+            self.store,
+            handler,
+            now=now,
+            threads=threads,
+            lease=lease,
+            per_account=per_account,
+            idle=idle,
         )
 
 
@@ -57,6 +65,7 @@ class EmbeddedWorkers(Workers):
         now: Callable[[], datetime],
         threads: int,
         lease: timedelta,
+        per_account: int | None,
         idle: float,
     ) -> None:
         self._store = store
@@ -66,7 +75,10 @@ class EmbeddedWorkers(Workers):
         self._wake = threading.Event()
         self._stop = threading.Event()
         self._log = logging.getLogger("calbridge.jobs")
-        self._runs = Runs(store, handler, now=now, lease=lease, freed=self._wake.set)
+        self._misses = 0
+        self._runs = Runs(
+            store, handler, now=now, lease=lease, per_account=per_account, freed=self._wake.set
+        )
         self._threads: list[threading.Thread] = []
         self._loop = threading.Thread(target=self._dispatch, name="jobs", daemon=True)
         self._open = contextlib.ExitStack()
@@ -124,7 +136,8 @@ class EmbeddedWorkers(Workers):
         claims = self._runs.claim(slots)
         for claim, owner in claims:
             self._launch(claim, owner)
-        return 0 if claims else LEAST
+        self._misses = 0 if claims else min(self._misses + 1, 16)
+        return 0 if claims else min(self._idle, LEAST * 2**self._misses)
 
     def _launch(self, claim: Claim, owner: str) -> None:
         thread = threading.Thread(

@@ -96,5 +96,7 @@ class Engine(ABC):
         now: Callable[[], datetime],
         threads: int = 4,
         lease: timedelta = LEASE,
+        per_account: int | None = None,
     ) -> Workers:
-        """Workers of this process, not started yet."""
+        """Workers of this process, not started yet. Of no account more than `per_account` links
+        run at once."""

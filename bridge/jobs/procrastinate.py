@@ -105,9 +105,12 @@ class ProcrastinateEngine(Engine):
         now: Callable[[], datetime],
         threads: int = 4,
         lease: timedelta = LEASE,
+        per_account: int | None = None,
     ) -> Workers:
         """A Procrastinate worker in a thread of its own, with that many jobs at once."""
-        return ProcrastinateWorkers(self, handler, now=now, threads=threads, lease=lease)
+        return ProcrastinateWorkers(
+            self, handler, now=now, threads=threads, lease=lease, per_account=per_account
+        )
 
 
 class ProcrastinateWorkers(Workers):
@@ -121,11 +124,19 @@ class ProcrastinateWorkers(Workers):
         now: Callable[[], datetime],
         threads: int,
         lease: timedelta,
+        per_account: int | None,
     ) -> None:
         self._engine = engine
         self._now = now
         self._slots = threads
-        self._runs = Runs(engine.store, handler, now=now, lease=lease, ended=self._ended)
+        self._runs = Runs(
+            engine.store,
+            handler,
+            now=now,
+            lease=lease,
+            per_account=per_account,
+            ended=self._ended,
+        )
         self._stop = threading.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[Any] | None = None

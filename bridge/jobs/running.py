@@ -31,6 +31,7 @@ class Runs:
         *,
         now: Callable[[], datetime],
         lease: timedelta,
+        per_account: int | None = None,
         ended: Callable[[Tx, int], None] = lambda _tx, _link: None,
         freed: Callable[[], None] = lambda: None,
     ) -> None:
@@ -38,6 +39,7 @@ class Runs:
         self._handler = handler
         self._now = now
         self._lease = lease
+        self._per_account = per_account
         self._ended = ended
         self._freed = freed
         self._process = secrets.token_hex(8)
@@ -77,7 +79,9 @@ class Runs:
             self._claims += 1
             owner = f"{self._process}:{self._claims}"
         with self._store.begin() as tx:
-            claims = tx.claim(owner, n, self._now(), self._lease.total_seconds(), link_id)
+            claims = tx.claim(
+                owner, n, self._now(), self._lease.total_seconds(), link_id, self._per_account
+            )
         with self._guard:
             self._running.update((claim.link_id, owner) for claim in claims)
         return [(claim, owner) for claim in claims]

@@ -16,6 +16,7 @@ from typing import Any
 
 from sqlalchemy import case, delete, func, literal, or_, select, update
 
+from bridge.store.crowding import uncrowded
 from bridge.store.errors import LeaseLostError
 from bridge.store.schema import Instant, jobs
 from bridge.store.session import Reads, Writes, chunks
@@ -146,11 +147,18 @@ class JobWrites(JobReads, Writes):
         return sorted(woken)
 
     def claim(
-        self, owner: str, n: int, now: datetime, lease_seconds: float, link_id: int | None = None
+        self,
+        owner: str,
+        n: int,
+        now: datetime,
+        lease_seconds: float,
+        link_id: int | None = None,
+        per_account: int | None = None,
     ) -> list[Claim]:
         """Take up to `n` due links, the longest due first; nobody else gets them until then.
 
-        `owner` is unlike that of any other claim; `link_id` asks for that link alone. A link
+        `owner` is unlike that of any other claim; `link_id` asks for that link alone, and
+        `per_account` leaves links whose account has so many running already. A link
         whose worker let its lease run out is taken over, and that counts as a failed attempt; if
         it happens again and again the link pauses, longer each time, and is parked in the end.
         """
@@ -159,12 +167,14 @@ class JobWrites(JobReads, Writes):
             select(jobs.c.link_id, jobs.c.dirty, jobs.c.attempts, jobs.c.owner, jobs.c.deaths)
             .where(jobs.c.run_at <= now)
             .order_by(jobs.c.run_at)
-            .limit(n)
-            .with_for_update(skip_locked=True)
         )
         if link_id is not None:
             due = due.where(jobs.c.link_id == link_id)
-        found = self.connection.execute(due).all()
+        if per_account is not None:
+            found = uncrowded(self.connection, due, n, now, per_account)
+        else:
+            due = due.limit(n).with_for_update(skip_locked=True)
+            found = list(self.connection.execute(due))
         rows = [
             row
             for row in found
