@@ -173,14 +173,16 @@ class Observer:
         for ref in refs:
             unit = known.get(ref) or self._new(ref)
             shadow = unit.copy(self._side)
-            # A complete listing names every exception there is; what it leaves out is no more.
+            # A complete listing names every exception there is; if it leaves one out, we ask.
             copy = None if complete else shadow
             changes = sorted(waiting.pop(ref), key=lambda change: isinstance(change, Fragment))
             for change in changes:
                 copy = apply_change(copy, change) or copy
             if copy is None and complete:
                 self._log("exception without a series ignored", link=self._link.name, ref=ref)
-            elif copy is None or self._reshaped(shadow, copy):
+            elif (
+                copy is None or self._reshaped(shadow, copy) or (complete and _lacks(copy, shadow))
+            ):
                 asked = self._ask(ref, unit)
                 if ref in known or asked.seen is not GONE:
                     observations.append(asked)
@@ -240,6 +242,12 @@ class Observer:
             ref_a=ref if self._side is Side.A else None,
             ref_b=ref if self._side is Side.B else None,
         )
+
+
+def _less(copy: Copy, shadow: Copy | None) -> bool:
+    """Whether exceptions that we remember are not there."""
+    known = shadow.event.overrides_by_key if shadow is not None else {}
+    return bool(known.keys() - copy.event.overrides_by_key.keys())
 
 
 def _chunks(items: list[str], size: int) -> Iterator[list[str]]:

@@ -9,6 +9,7 @@ import pytest
 
 from bridge.records import LinkState, RunKind, Side, UnitState
 from bridge.sync import Outcome
+from connectors.contract import Fragment
 from connectors.errors import OutcomeUnknownError, RejectedError, RetryableError
 from connectors.memory.world import Call
 from connectors.testing.builders import event
@@ -147,22 +148,39 @@ def test_a_few_living_events_missing_from_a_listing_are_asked_for_and_kept(pair:
     assert len(pair.b.refs()) == 30
 
 
+def test_an_exception_missing_from_a_complete_listing_is_asked_for_and_kept(pair: Any) -> None:
+    bare = replace(pair.here.capabilities, whole_changes=False)
+    pair.here.capabilities = bare
+    ref = pair.a.person_puts(event("Standup", rule="FREQ=WEEKLY;BYDAY=MO"))
+    pair.a.person_edits_occurrence(ref, Key("2026-03-09T09:00:00"), title="Special")
+    pair.run()
+    outcome = Listing(pair, set(), fragments=False).run()
+    assert outcome.counts.writes == 0
+    (copy,) = pair.b.refs()
+    assert [item.details.title for item in pair.b.event(copy).overrides] == ["Special"]
+
+
 class Listing:
     """A pass during which side A's listings leave out some events and still claim to be whole."""
 
-    def __init__(self, pair: Any, hidden: set[str]) -> None:
+    def __init__(self, pair: Any, hidden: set[str], *, fragments: bool = True) -> None:
         self._pair = pair
         self._hidden = hidden
+        self._fragments = fragments
 
     def run(self) -> Outcome:
         connectors = self._pair.connectors()
         real = connectors[Side.A]
-        hidden = self._hidden
+        hidden, fragments = self._hidden, self._fragments
 
         class Short(type(real)):  # type: ignore[misc]
             def changes(self, calendar, cursor):
                 for page in real.changes(calendar, cursor):
-                    kept = tuple(c for c in page.changes if c.ref not in hidden)
+                    kept = tuple(
+                        c
+                        for c in page.changes
+                        if c.ref not in hidden and (fragments or not isinstance(c, Fragment))
+                    )
                     yield replace(page, changes=kept)
 
         short = Short.__new__(Short)
