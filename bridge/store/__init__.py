@@ -1,6 +1,6 @@
 """Where the bridge remembers: links, units, intents, journal, pending work and tokens."""
 
-from bridge.store.errors import LeaseLostError, StoreError
+from bridge.store.errors import LeaseLostError, OutdatedError, StoreError
 from bridge.store.jobs import Claim, Job
 from bridge.store.observed import CalendarChanges
 from bridge.store.store import Store, Tx, open_store
@@ -11,6 +11,7 @@ __all__ = [
     "Claim",
     "Job",
     "LeaseLostError",
+    "OutdatedError",
     "Store",
     "StoreError",
     "StoredTokens",

@@ -25,10 +25,19 @@ from sqlalchemy.sql.functions import func
 
 from bridge.store.errors import StoreError
 from bridge.store.filelock import locked_file, shared_file
+from bridge.store.seats import AdvisorySeat, FileSeat, Seat
 from bridge.store.session import Ring, silent
 from bridge.store.watching import PostgresqlWatch, SqliteWatch, Watch, notify
 
 _BUSY_MILLISECONDS = 30_000
+_NOTICE_SILENCE = {
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 10_000,
+}
+"""How soon a session that holds a lock learns that its server is gone (libpq, "Parameter Key
+Words"); seconds, seconds, tries, milliseconds."""
 
 
 class Database(ABC):
@@ -65,6 +74,10 @@ class Database(ABC):
     @abstractmethod
     def lock(self, *names: str) -> AbstractContextManager[None]:
         """Held by one thread of one process at a time, everywhere; freed when its holder dies."""
+
+    @abstractmethod
+    def seat(self, *names: str) -> Seat:
+        """A seat of that name, not taken yet; the same name is the same seat everywhere."""
 
     @abstractmethod
     def presence(self, when_alone: Callable[[], None]) -> AbstractContextManager[None]:
@@ -139,6 +152,10 @@ class SqliteDatabase(Database):
         """A lock file in a folder beside the database."""
         return locked_file(self._lock_file(f"{_name_hash(names).hex()}.lock"))
 
+    def seat(self, *names: str) -> Seat:
+        """A lock file in the same folder."""
+        return FileSeat(self._lock_file(f"{_name_hash(('seat', *names)).hex()}.lock"))
+
     def presence(self, when_alone: Callable[[], None]) -> AbstractContextManager[None]:
         """A file in the same folder that all workers share."""
         return shared_file(self._lock_file("workers.lock"), when_alone)
@@ -194,7 +211,11 @@ class PostgresqlDatabase(Database):
                 url, hide_parameters=True, pool_pre_ping=True, pool_size=8, max_overflow=24
             )
             self._lockers = create_engine(
-                url, hide_parameters=True, poolclass=NullPool, isolation_level="AUTOCOMMIT"
+                url,
+                hide_parameters=True,
+                poolclass=NullPool,
+                isolation_level="AUTOCOMMIT",
+                connect_args=_NOTICE_SILENCE,
             )
         except ModuleNotFoundError:
             raise StoreError(
@@ -207,10 +228,14 @@ class PostgresqlDatabase(Database):
     def lock(self, *names: str) -> Iterator[None]:
         """An advisory lock of a session of its own, so that waiting takes nothing from the pool."""
         with self._explained(), self._lockers.connect() as connection:
-            schema = connection.scalar(select(func.current_schema()))
-            key = int.from_bytes(_name_hash((str(schema), *names))[:8], signed=True)
+            key = _key(connection, names)
             connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": key})
             yield
+
+    def seat(self, *names: str) -> Seat:
+        """An advisory lock of the same kind."""
+        with self.reading() as connection:
+            return AdvisorySeat(self._lockers, _key(connection, ("seat", *names)))
 
     def presence(self, when_alone: Callable[[], None]) -> AbstractContextManager[None]:
         """Nobody is known to be alone: another machine may only be cut off for a moment."""
@@ -253,6 +278,12 @@ def _forbid_writing(connection: sqlite3.Connection, _entry: ConnectionPoolEntry)
 
 def _begin_immediate(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def _key(connection: Connection, names: tuple[str, ...]) -> int:
+    """The number of a lock: each schema is a database of its own."""
+    schema = connection.scalar(select(func.current_schema()))
+    return int.from_bytes(_name_hash((str(schema), *names))[:8], signed=True)
 
 
 def _name_hash(names: tuple[str, ...]) -> bytes:

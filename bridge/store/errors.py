@@ -7,3 +7,7 @@ class StoreError(Exception):
 
 class LeaseLostError(StoreError):
     """Another worker has taken this link over; whatever was to be written must not be."""
+
+
+class OutdatedError(StoreError):
+    """A newer version of this program has changed the database: this one must not write there."""

@@ -19,6 +19,13 @@ if sys.platform == "win32":
             else:
                 return
 
+    def _acquire_now(descriptor: int) -> bool:
+        try:
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+        except OSError:
+            return False
+        return True
+
     def _release(descriptor: int) -> None:
         msvcrt.locking(descriptor, msvcrt.LK_UNLCK, 1)
 
@@ -30,6 +37,13 @@ else:
 
     def _acquire(descriptor: int) -> None:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
+
+    def _acquire_now(descriptor: int) -> bool:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
 
     def _release(descriptor: int) -> None:
         fcntl.flock(descriptor, fcntl.LOCK_UN)
@@ -60,6 +74,15 @@ def locked_file(path: Path) -> Iterator[None]:
             _release(descriptor)
     finally:
         os.close(descriptor)
+
+
+def try_lock(path: Path) -> int | None:
+    """The descriptor that holds the lock until it is closed, None if somebody else has it."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    if _acquire_now(descriptor):
+        return descriptor
+    os.close(descriptor)
+    return None
 
 
 @contextmanager

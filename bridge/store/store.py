@@ -12,11 +12,13 @@ from bridge.store.budgets import BudgetWrites
 from bridge.store.channels import StoredChannels
 from bridge.store.circuits import CircuitReads, CircuitWrites
 from bridge.store.database import Database, open_database
+from bridge.store.errors import OutdatedError
 from bridge.store.history import HistoryReads, HistoryWrites, JournalReads
 from bridge.store.jobs import JobReads, JobWrites
 from bridge.store.links import LinkReads, LinkWrites
-from bridge.store.migrate import migrate
+from bridge.store.migrate import assert_current, migrate
 from bridge.store.observed import ObservedReads, ObservedWrites
+from bridge.store.seats import Seat
 from bridge.store.session import Ring
 from bridge.store.subscriptions import SubscriptionReads, SubscriptionWrites
 from bridge.store.tokens import StoredTokens
@@ -80,6 +82,7 @@ class Store(
         self._now = now
         self._wall = wall
         self.ring = self.announce
+        self.outdated = ""
         self.measure_skew()
         self.tokens = StoredTokens(self, vault)
         self.channels = StoredChannels(self)
@@ -108,9 +111,15 @@ class Store(
     def begin(self) -> Iterator[Tx]:
         """A transaction, committed when the block ends and undone if an exception leaves it.
 
-        One per thread at a time: raises `StoreError` inside another.
+        One per thread at a time: raises `StoreError` inside another. Raises `OutdatedError` if a
+        newer program has taken over the database; `outdated` then says so until the end.
         """
         with self._database.writing() as connection:
+            try:
+                assert_current(connection)
+            except OutdatedError as error:
+                self.outdated = str(error)
+                raise
             yield Tx(connection, self._now, ring=self.ring, skew=self.skew)
 
     def lock(self, *names: str) -> AbstractContextManager[None]:
@@ -119,6 +128,10 @@ class Store(
         Freed by the system when its holder dies. Not reentrant.
         """
         return self._database.lock(*names)
+
+    def seat(self, *names: str) -> Seat:
+        """What one process at a time does for all, wherever the same database is used."""
+        return self._database.seat(*names)
 
     def presence(self, when_alone: Callable[[], None]) -> AbstractContextManager[None]:
         """Be here as a worker. Calls `when_alone` first if certainly no other one is here."""
