@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 
+from bridge.circuit import Circuit
 from bridge.commands.copying import link_option, user_option
 from bridge.commands.session import Session, command
 from bridge.records import Link, LinkState, UnitState
@@ -57,10 +58,23 @@ def status(session: Session) -> int:
     with session.runtime() as runtime:
         rows = [_row(runtime, name) for name in (item.name for item in runtime.config.links)]
         work = asdict(runtime.store.job_stats(runtime.system.now()))
+        silent = [_silent(each) for each in runtime.store.circuits().values() if each.until]
     oldest = work["oldest_due"]
     jobs = {**work, "oldest_due": oldest and oldest.isoformat(timespec="seconds")}
-    session.show({"links": rows, "jobs": jobs}, lambda: _print_status(rows))
+    value = {"links": rows, "jobs": jobs, "silent_accounts": silent}
+    session.show(value, lambda: _print_status(rows, silent))
     return 1 if any(row["state"] in STANDING for row in rows) else 0
+
+
+def _silent(circuit: Circuit) -> dict[str, Any]:
+    return {
+        "connector": circuit.connector,
+        "account": circuit.account,
+        "failures": circuit.failures,
+        "since": circuit.since.isoformat(timespec="seconds"),
+        "rests_until": circuit.until and circuit.until.isoformat(timespec="seconds"),
+        "error": circuit.error,
+    }
 
 
 def _row(runtime: Runtime, name: str) -> dict[str, Any]:
@@ -107,7 +121,7 @@ def _advice(link: Link, *, stuck: bool, parked: int) -> str:
             return "`calbridge parked list` shows what waits for a person" if parked else ""
 
 
-def _print_status(rows: list[dict[str, Any]]) -> None:
+def _print_status(rows: list[dict[str, Any]], silent: list[dict[str, Any]]) -> None:
     from rich.console import Console
     from rich.table import Table
 
@@ -130,3 +144,8 @@ def _print_status(rows: list[dict[str, Any]]) -> None:
             click.echo(f"{row['link']}: {row['advice']}")
         for unit in row.get("parked_units", [])[:20]:
             click.echo(f"{row['link']}: parked {unit['unit']}: {unit['code']}: {unit['error']}")
+    for account in silent:
+        click.echo(
+            f"{account['account']} at {account['connector']} has not answered since "
+            f"{account['since']}; its links rest until {account['rests_until']}: {account['error']}"
+        )
