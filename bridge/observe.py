@@ -180,9 +180,7 @@ class Observer:
                 copy = apply_change(copy, change) or copy
             if copy is None and complete:
                 self._log("exception without a series ignored", link=self._link.name, ref=ref)
-            elif (
-                copy is None or self._reshaped(shadow, copy) or (complete and _lacks(copy, shadow))
-            ):
+            elif copy is None or self._reshaped(shadow, copy) or (complete and _less(copy, shadow)):
                 asked = self._ask(ref, unit)
                 if ref in known or asked.seen is not GONE:
                     observations.append(asked)
