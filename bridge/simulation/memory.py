@@ -52,6 +52,10 @@ class MemoryDatabase(Database):
         when_alone()
         return nullcontext()
 
+    def seat(self, *_names: str) -> NoReturn:
+        """No service runs on it."""
+        raise NotImplementedError
+
     def watch(self, _wake: Callable[[], None]) -> NoReturn:
         """No service runs on it."""
         raise NotImplementedError
