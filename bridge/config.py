@@ -8,12 +8,13 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from bridge.config_schema import HubSection, LinkSection, RootSection, ServiceSection
+from bridge.config_schema import HubSection, LinkSection, RootSection, ServiceSection, WebSection
 from bridge.config_text import Text, dotted, read
 from bridge.errors import ConfigError, ConfigProblem
 from connectors.registry import UnknownConnectorError, known_types, plugin
@@ -65,6 +66,7 @@ class Config:
     connectors: Mapping[str, ConnectorConfig]
     links: tuple[LinkConfig, ...]
     service: ServiceSection
+    web: WebSection
 
     def select(self, user: str | None = None, link: str | None = None) -> tuple[LinkConfig, ...]:
         """The links of one user or of one name; all by default."""
@@ -104,6 +106,7 @@ class _Checker:
         ]
         self._no_twins(links)
         self._engine(root)
+        self._web(root)
         if self._problems:
             raise ConfigError(self._text.source, tuple(self._problems))
         keys = [key for key in (root.secret_key,) if key and key.get_secret_value()]
@@ -114,6 +117,7 @@ class _Checker:
             connectors=connectors,
             links=tuple(links),
             service=root.service,
+            web=root.web,
         )
 
     def _connector(self, name: str, raw: dict[str, Any]) -> ConnectorConfig | None:
@@ -178,6 +182,20 @@ class _Checker:
             message = "needs a package more; install feishu-calendar-bridge[procrastinate]"
             self._problem(("service", "engine"), message)
 
+    def _web(self, root: RootSection) -> None:
+        web, place = root.web, "web"
+        if web.trusted_header and not (web.administrators or web.viewers):
+            message = "names nobody: list who may log in under `administrators` or `viewers`"
+            self._problem((place, "trusted_header"), message)
+        if on_loopback(root.service.listen):
+            return
+        if web.open_on_loopback:
+            message = "`service.listen` is reachable from outside; set `password_hash` instead"
+            self._problem((place, "open_on_loopback"), message)
+        elif web.guarded and not (web.public_url or "").startswith("https:"):
+            message = "`service.listen` is reachable from outside; put a TLS proxy in front of it "
+            self._problem((place, "public_url"), f"{message}and name its https address here")
+
     def _no_twins(self, links: list[LinkConfig]) -> None:
         names: dict[str, LinkConfig] = {}
         pairs: dict[frozenset[EndpointConfig], LinkConfig] = {}
@@ -223,6 +241,15 @@ class _Checker:
 
     def _at(self, link: LinkConfig, message: str) -> None:
         self._problems.append(ConfigProblem(place=link.place, message=message, line=link.line))
+
+
+def on_loopback(listen: str) -> bool:
+    """Whether only this machine reaches that address, HOST:PORT."""
+    host = listen.rpartition(":")[0].strip("[]")
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _model_at(model: type[BaseModel], location: tuple[str | int, ...]) -> type[BaseModel]:

@@ -2,10 +2,12 @@
 
 import re
 from datetime import timedelta
+from ipaddress import ip_network
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
 
+from bridge.web.passwords import well_formed
 from mappings.policy import (
     AttendeePolicy,
     Conflict,
@@ -151,6 +153,49 @@ class ServiceSection(Strict):
     log: Literal["text", "json"] = "text"
 
 
+def _hash(value: SecretStr) -> SecretStr:
+    if not well_formed(value.get_secret_value()):
+        raise ValueError("is no hash; make one with `calbridge password`")
+    return value
+
+
+def _networks(value: str) -> str:
+    try:
+        ip_network(value)
+    except ValueError:
+        raise ValueError(
+            f"{value!r} is no address or network; write 10.0.0.5 or 10.0.0.0/8"
+        ) from None
+    return value
+
+
+PasswordHash = Annotated[SecretStr, AfterValidator(_hash)]
+
+
+class WebSection(Strict):
+    """Who gets to see the dashboard. Without a way to log in there is none."""
+
+    password_hash: PasswordHash | None = None
+    viewer_password_hash: PasswordHash | None = None
+    trusted_header: str | None = Field(default=None, pattern=r"^[A-Za-z0-9-]+$")
+    trusted_proxies: tuple[Annotated[str, AfterValidator(_networks)], ...] = ("127.0.0.1", "::1")
+    administrators: tuple[str, ...] = ()
+    viewers: tuple[str, ...] = ()
+    open_on_loopback: bool = False
+    public_url: str | None = Field(default=None, pattern=r"^https?://[^\s/?#@]+$")
+    metrics_token: SecretStr | None = None
+
+    @property
+    def guarded(self) -> bool:
+        """Whether anybody has to say who he is."""
+        return bool(self.password_hash or self.viewer_password_hash or self.trusted_header)
+
+    @property
+    def served(self) -> bool:
+        """Whether there is a dashboard."""
+        return self.guarded or self.open_on_loopback
+
+
 class RootSection(Strict):
     """The whole file. `connectors` and `users` have keys of their own, checked separately."""
 
@@ -160,4 +205,5 @@ class RootSection(Strict):
     connectors: dict[str, dict[str, Any]] = Field(min_length=1)
     defaults: PolicySection = PolicySection()
     service: ServiceSection = ServiceSection()
+    web: WebSection = WebSection()
     users: dict[str, dict[str, Any]] = Field(default_factory=dict)

@@ -118,7 +118,7 @@ BAD = {
     "unknown key at the top": (
         GOOD + "zzz: 1\n",
         "9: zzz: unknown key 'zzz'; there are: connectors, database, defaults, old_secret_keys, "
-        "secret_key, service, users",
+        "secret_key, service, users, web",
     ),
     "unknown key of a connector": (
         GOOD.replace("world: one", "wrld: one"),
