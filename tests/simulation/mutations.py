@@ -95,9 +95,9 @@ FAULTS = (
     # What is read.
     Fault(
         "advance the cursor early", "bridge/sync.py",
-        "        applier.apply(self._first())\n        applier.apply(self._second())\n",
+        "        applier.apply(self._in_turn(self._first()))\n",
         "        first = list(self._first())\n        self._advance()\n"
-        "        applier.apply(first)\n        applier.apply(self._second())\n",
+        "        applier.apply(first)\n",
     ),
     Fault(
         "go on with a void cursor", "bridge/sync.py",
