@@ -29,7 +29,7 @@ from bridge.task import (
     own_part,
     settled,
 )
-from connectors.contract import Connector, Copy, CreatesMany
+from connectors.contract import Connector, Copy, CreatesMany, fetch_again
 from connectors.errors import (
     ConflictError,
     ConnectorError,
@@ -47,6 +47,8 @@ from mappings.errors import UnmappableError
 CONFLICT_ROUNDS = 4
 RETRY_BASE = timedelta(seconds=30)
 RETRY_CAP = timedelta(hours=6)
+FRESH = timedelta(seconds=5)
+"""For so long after a pass has begun, what it has read is taken for what stands there."""
 BREAKER = 5
 """So many passing faults in a row mean that the provider is down, not that a unit is unlucky."""
 
@@ -98,6 +100,7 @@ class Applier:
         self._rules = rules
         self._connectors = connectors
         self._now = now
+        self._began = now()
         self._fence = fence
         self._log = log
         self._progress = progress
@@ -274,15 +277,26 @@ class Applier:
             case Op.UPDATE:
                 assert action.desired is not None
                 assert action.base is not None
+                if connector.capabilities.write_guard:
+                    return connector.update(calendar, action.base, action.desired)
+                self._look_again(connector, calendar, action.base)
                 answer = connector.update(calendar, action.base, action.desired)
-                guarded = connector.capabilities.write_guard
-                return answer if guarded else own_part(action.base, action.desired, answer)
+                return own_part(action.base, action.desired, answer)
             case Op.DELETE:
                 assert action.base is not None
                 connector.delete(calendar, action.base)
                 return None
             case _:
                 return action.base
+
+    def _look_again(self, connector: Connector, calendar: str, base: Copy) -> None:
+        """Where nothing guards a write, somebody's edit since the reading began would be lost: in a
+        pass that takes its time the unit is asked for once more. Raises `ConflictError`."""
+        if self._now() - self._began < FRESH:
+            return
+        current = fetch_again(connector, calendar, base.ref, base)
+        if current is not None and current.event != base.event:
+            raise ConflictError("the event changed while others were written", current=current)
 
     def _complete(self, connector: Connector, calendar: str, copy: Copy, action: Action) -> Copy:
         """A create may have found what an earlier try had made; bring that up to date."""

@@ -304,3 +304,24 @@ def test_a_batch_whose_answer_was_lost_makes_nothing_twice(store: Store) -> None
         pair.run()
     assert pair.titles(Side.B) == pair.titles(Side.A)
     assert pair.store.intents(pair.link.id) == []
+
+
+def test_in_a_long_pass_an_unguarded_write_loses_nobody_s_edit(store: Store) -> None:
+    pair = make(store, TWO_WAY)
+    pair.worlds[Side.B].capabilities = replace(pair.worlds[Side.B].capabilities, write_guard=False)
+    refs = [pair.a.person_puts(event(title, "2026-03-03T12:00")) for title in ("One", "Two")]
+    pair.run()
+    twins = pair.b.refs()
+    for ref, title in zip(refs, ("First", "Second"), strict=True):
+        pair.a.person_edits(ref, title=title)
+
+    def meanwhile() -> None:
+        pair.now += timedelta(minutes=1)
+        pair.b.person_edits(twins[1], title="Other")
+
+    pair.worlds[Side.B].before = at_first("update", meanwhile)
+    pair.run()
+    assert pair.titles(Side.A) == pair.titles(Side.B) == ["First", "Second"]
+    lost = [entry.lost for entry in store.journal(link_id=pair.link.id) if entry.lost]
+    assert lost == [{"title": "Other"}]
+    assert pair.run().counts.writes == 0
