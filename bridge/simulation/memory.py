@@ -12,7 +12,7 @@ from sqlalchemy import Connection, StaticPool, create_engine, event
 
 from bridge.store import Store
 from bridge.store.database import Database
-from bridge.store.schema import metadata
+from bridge.store.migrate import migrate
 from bridge.store.session import silent
 from bridge.vault import Vault
 
@@ -85,8 +85,7 @@ def _begin(connection: Connection) -> None:
 def _empty() -> bytes:
     """All tables and nothing in them."""
     database = MemoryDatabase()
-    with database.writing() as connection:
-        metadata.create_all(connection)
+    migrate(database)
     content = database.content()
     database.close()
     return content
