@@ -1,7 +1,7 @@
 """The shape of the config file, as pydantic models. Unknown keys are errors."""
 
 import re
-from datetime import timedelta
+from datetime import time, timedelta
 from ipaddress import ip_network
 from typing import Annotated, Any, Literal
 
@@ -63,6 +63,17 @@ def _regular_expression(value: str) -> str:
     except re.error as error:
         raise ValueError(f"is no regular expression: {error}") from None
     return value
+
+
+def _time_of_day(value: Any) -> Any:
+    """`03:00` as a time without zone. YAML reads a bare 3:00 as base 60: 180."""
+    if isinstance(value, str) and (match := re.fullmatch(r"(\d{1,2}):(\d{2})", value.strip())):
+        hour, minute = map(int, match.groups())
+        if hour < 24 and minute < 60:
+            return time(hour, minute)
+    elif isinstance(value, int) and 0 <= value < 24 * 60:
+        return time(*divmod(value, 60))
+    raise ValueError('is no time of day; write for example "03:00"')
 
 
 class Strict(BaseModel):
@@ -148,6 +159,7 @@ class ServiceSection(Strict):
 
     listen: str = Field(default="127.0.0.1:8377", pattern=r"^[^\s]+:\d{1,5}$")
     poll: Duration = Field(default=timedelta(minutes=5), ge=timedelta(seconds=1))
+    nightly: Annotated[time, BeforeValidator(_time_of_day)] = time(3)
     workers: int = Field(default=4, ge=1, le=64)
     engine: Literal["embedded", "procrastinate"] = "embedded"
     log: Literal["text", "json"] = "text"

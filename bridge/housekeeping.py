@@ -27,11 +27,11 @@ class Housekeeping:
         """Begin; the first round is made at once."""
         self._thread.start()
 
-    def stop(self) -> None:
+    def stop(self, patience: float = 5.0) -> None:
         """End."""
         self._stop.set()
         if self._thread.is_alive():
-            self._thread.join(5)
+            self._thread.join(patience)
 
     def _loop(self) -> None:
         while True:

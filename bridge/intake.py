@@ -1,25 +1,22 @@
-"""Takes hints in: from listening connections and from webhooks. A hint is made durable, and only
-then acknowledged; it never says what happened, only where to look.
+"""Takes hints in, from listening connections (`bridge.listening`) and from webhooks
+(`bridge.webhooks`). A hint is made durable, and only then acknowledged; it never says what
+happened, only where to look.
 """
 
 import logging
 import threading
 from collections.abc import Callable, Iterable
+from datetime import timedelta
 
-from starlette.applications import Starlette
-from starlette.concurrency import run_in_threadpool
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
-
+from bridge.backoff import backoff
 from bridge.records import Link, LinkState, Side
 from bridge.runtime import Runtime
-from connectors.contract import Hint, Listens, PushRequest, Receives
+from connectors.contract import Hint
 from connectors.errors import ConnectorError
 
-MAX_BODY = 1024 * 1024
-RESTART = 5.0
-"""Seconds before a listener that ended with a fault is started again."""
+FIRST_PAUSE = timedelta(seconds=5)
+LONGEST_PAUSE = timedelta(minutes=10)
+"""How long to wait before a provider is asked again who the accounts are."""
 
 
 def recheck_setting(link: Link) -> str:
@@ -43,25 +40,58 @@ class Intake:
         self._wake = wake
         self._log = logging.getLogger("calbridge.intake")
         self._stop = threading.Event()
-        self._threads: list[threading.Thread] = []
+        self._guard = threading.Lock()
+        self._unknown: dict[str, set[str]] = {}
         self._accounts: dict[tuple[str, str], set[str]] = {}
+        self._asking: threading.Thread | None = None
         self.accepted = 0
 
     def learn(self, links: Iterable[Link]) -> None:
-        """Ask the providers which of their user ids the configured accounts are."""
-        accounts: dict[str, set[str]] = {}
-        for link in links:
-            for side in Side:
-                end = link.endpoint(side)
-                accounts.setdefault(end.connector, set()).add(end.account)
-        for connector, names in accounts.items():
+        """Find out which of the providers' user ids the links' accounts are; of a provider that
+        cannot be asked now, later."""
+        with self._guard:
+            for link in links:
+                for side in Side:
+                    end = link.endpoint(side)
+                    self._unknown.setdefault(end.connector, set()).add(end.account)
+        self._ask()
+        if self._unknown and (self._asking is None or not self._asking.is_alive()):
+            self._asking = threading.Thread(target=self._ask_again, name="accounts", daemon=True)
+            self._asking.start()
+
+    def _ask(self) -> None:
+        with self._guard:
+            unknown = {connector: sorted(names) for connector, names in self._unknown.items()}
+        for connector, names in unknown.items():
             try:
-                found = self._runtime.provider(connector).resolve(sorted(names))
+                found = self._runtime.provider(connector).resolve(names)
             except ConnectorError as error:
                 self._log.warning("accounts of %s not resolved: %s", connector, error.message)
                 continue
-            for name, identity in found.items():
-                self._accounts.setdefault((connector, identity.id), set()).add(name)
+            with self._guard:
+                for name, identity in found.items():
+                    self._accounts.setdefault((connector, identity.id), set()).add(name)
+                left = self._unknown.pop(connector, set()).difference(names)
+                if left:
+                    self._unknown[connector] = left
+
+    def _ask_again(self) -> None:
+        failures = 1
+        while self._unknown and not self._stop.wait(self._pause(failures)):
+            failures += 1
+            try:
+                self._ask()
+            except Exception:  # noqa: BLE001 the loop must outlive any fault
+                self._log.exception("accounts could not be resolved; trying again")
+
+    def _pause(self, failures: int) -> float:
+        random = self._runtime.system.random
+        pause = backoff(failures, base=FIRST_PAUSE, cap=LONGEST_PAUSE, random=random)
+        return pause.total_seconds()
+
+    def stop(self) -> None:
+        """Ask no more."""
+        self._stop.set()
 
     def take(self, hint: Hint) -> None:
         """Make a hint durable; repeated pushes are dropped by their id."""
@@ -94,70 +124,3 @@ class Intake:
             elif hint.calendar in (None, end.calendar) and self._reads(link, side):
                 return True
         return False
-
-    # -- listening ---------------------------------------------------------------------------------
-
-    def listen(self) -> None:
-        """Start one listener per provider that has one."""
-        for name in self._runtime.config.connectors:
-            provider = self._runtime.provider(name)
-            if isinstance(provider, Listens):
-                thread = threading.Thread(
-                    target=self._listen, args=(name, provider), name=f"listen-{name}", daemon=True
-                )
-                self._threads.append(thread)
-                thread.start()
-
-    def _listen(self, name: str, provider: Listens) -> None:
-        while not self._stop.is_set():
-            try:
-                provider.listen(self.take, self._stop.is_set)
-                return
-            except Exception:  # noqa: BLE001 the loop must outlive any fault
-                self._log.exception("listener of %s ended; starting it again", name)
-                self._stop.wait(RESTART)
-
-    def stop(self, patience: float = 5.0) -> None:
-        """End all listeners."""
-        self._stop.set()
-        for thread in self._threads:
-            thread.join(patience)
-
-    # -- webhooks ----------------------------------------------------------------------------------
-
-    def app(self) -> Starlette:
-        """The web application: `POST /hooks/<connector>` and `GET /healthz`."""
-        return Starlette(
-            routes=[
-                Route("/hooks/{connector}", self._hook, methods=["POST"]),
-                Route("/healthz", _health, methods=["GET"]),
-            ]
-        )
-
-    async def _hook(self, request: Request) -> Response:
-        name = request.path_params["connector"]
-        if name not in self._runtime.config.connectors:
-            return JSONResponse({"error": "unknown connector"}, 404)
-        body = b""
-        async for piece in request.stream():
-            body += piece
-            if len(body) > MAX_BODY:
-                self._log.warning("push to %s refused: body over %s bytes", name, MAX_BODY)
-                return JSONResponse({"error": "body too large"}, 413)
-        push = PushRequest(headers=dict(request.headers), body=body)
-        return await run_in_threadpool(self._receive, name, push)
-
-    def _receive(self, name: str, push: PushRequest) -> Response:
-        provider = self._runtime.provider(name)
-        if not isinstance(provider, Receives):
-            return JSONResponse({"error": "this connector takes no pushes"}, 404)
-        answer = provider.receive(push)
-        if answer.reason:
-            self._log.warning("push to %s answered %s: %s", name, answer.status, answer.reason)
-        for hint in answer.hints:
-            self.take(hint)
-        return JSONResponse(dict(answer.body or {}), answer.status)
-
-
-async def _health(_request: Request) -> Response:
-    return JSONResponse({"ok": True})

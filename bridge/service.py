@@ -1,19 +1,18 @@
 """`calbridge run`: intake, workers, polling and webhook server in one process."""
 
 import logging
-import socket
 import threading
 from collections.abc import Callable, Collection
 from dataclasses import replace
-from datetime import datetime, timedelta
-
-import uvicorn
+from datetime import UTC, datetime, timedelta
 
 from bridge.backoff import backoff
 from bridge.breaker import Breaker, blaming
 from bridge.housekeeping import Housekeeping
 from bridge.intake import Intake, recheck_setting
 from bridge.jobs import Done, Ending, Failed, Snooze
+from bridge.listening import Listeners
+from bridge.nightly import latest_night
 from bridge.polling import Habits, next_poll
 from bridge.records import Link, LinkState, RunKind, Side
 from bridge.runtime import Absent, ReadyLink, Runtime
@@ -22,6 +21,7 @@ from bridge.store.jobs import Claim
 from bridge.subscriptions import EVERY, Subscriptions, heard, suspect
 from bridge.sync import Surroundings
 from bridge.turn import Turn
+from bridge.webhooks import Webhooks, WebServer
 from connectors.contract import Connector
 from connectors.errors import (
     ConnectorError,
@@ -30,6 +30,7 @@ from connectors.errors import (
     ReauthorizeError,
     RejectedError,
 )
+from mappings import zones
 
 ROLES = ("intake", "workers", "schedule", "web")
 LOOK_AGAIN = timedelta(hours=24)
@@ -38,7 +39,10 @@ RECONSIDER = timedelta(minutes=15)
 """How often a link that waits for a person is tried again by itself."""
 NEWCOMERS = 60.0
 """Seconds between attempts to start links that could not start."""
-FULL_EVERY = timedelta(hours=24)
+STRANGER = timedelta(minutes=1)
+"""When a link that this process does not know is due again; another process may know it."""
+STOP_WITHIN = 8.5
+"""Seconds that a stop may take; the rest of ten is for letting go of sockets and files."""
 BACKOFF_BASE = timedelta(seconds=2)
 BACKOFF_CAP = timedelta(hours=1)
 NEWS_GRAIN = timedelta(minutes=15)
@@ -77,15 +81,14 @@ class Service:
         self._absent: Absent = []
         self._newcomers: threading.Thread | None = None
         self._stopping = threading.Event()
-        self._web: uvicorn.Server | None = None
-        self._web_thread: threading.Thread | None = None
+        self._listeners = Listeners(runtime, self._intake.take)
+        self._web: WebServer | None = None
 
     @property
     def address(self) -> str:
         """Where the webhook server listens, `http://host:port`; known once started."""
         assert self._web is not None
-        port = self._web.servers[0].sockets[0].getsockname()[1]
-        return f"http://{self._web.config.host}:{port}"
+        return self._web.address
 
     def start(self) -> None:
         """Begin. Raises `ConfigError` if a link cannot be used as configured.
@@ -99,11 +102,13 @@ class Service:
             self._log.warning("link %s cannot start yet: %s", config.name, error.message)
         if self._hears:
             self._subscriptions.learn(links)
-        if "web" in self._only:
-            self._serve()
-        if "intake" in self._only:
             self._intake.learn(item.link for item in links)
-            self._intake.listen()
+        if "web" in self._only:
+            webhooks = Webhooks(self._runtime, self._intake.take)
+            self._web = WebServer(self._runtime.config.service.listen, webhooks)
+            self._web.start()
+        if "intake" in self._only:
+            self._listeners.start()
         if "schedule" in self._only:
             with self._store.begin() as tx:
                 tx.hint(list(self._ready), self._now())
@@ -137,9 +142,9 @@ class Service:
         if not found:
             return
         self._ready |= {item.link.id: item for item in found}
-        self._intake.learn(item.link for item in found)
         if self._hears:
             self._subscriptions.learn(found)
+            self._intake.learn(item.link for item in found)
         with self._store.begin() as tx:
             tx.hint([item.link.id for item in found], self._now())
         self._workers.wake()
@@ -147,17 +152,27 @@ class Service:
 
     def stop(self) -> None:
         """End within ten seconds; what was being done is taken up by the next start."""
+        monotonic = self._runtime.system.monotonic
+        deadline = monotonic() + STOP_WITHIN
+
+        def left() -> float:
+            return max(0.0, deadline - monotonic())
+
         self._stopping.set()
-        if self._web is not None:
-            self._web.should_exit = True
+        self._listeners.stop()
         self._intake.stop()
-        self._subscriptions.stop()
-        self._workers.stop()
-        self._housekeeping.stop()
+        if self._web is not None:
+            self._web.stop()
+        self._subscriptions.stop(0)
+        self._housekeeping.stop(0)
+        self._workers.stop(left())
+        self._listeners.join(left)
+        self._subscriptions.stop(left())
+        self._housekeeping.stop(left())
         if self._newcomers is not None:
-            self._newcomers.join(5)
-        if self._web_thread is not None:
-            self._web_thread.join(3)
+            self._newcomers.join(left())
+        if self._web is not None:
+            self._web.join(left())
 
     def wait_idle(self, patience: float) -> bool:
         """Until no link runs or is due; False if that took longer than `patience` seconds."""
@@ -173,28 +188,15 @@ class Service:
             self._runtime.system.sleep(0.05)
         return False
 
-    def _serve(self) -> None:
-        host, _, port = self._runtime.config.service.listen.rpartition(":")
-        try:
-            listening = socket.create_server((host, int(port)))
-        except (OSError, OverflowError) as error:
-            raise OSError(f"cannot listen on {host}:{port}: {error}") from None
-        config = uvicorn.Config(self._intake.app(), host=host, log_level="warning", lifespan="off")
-        self._web = uvicorn.Server(config)
-        self._web_thread = threading.Thread(
-            target=self._web.run, args=([listening],), name="web", daemon=True
-        )
-        self._web_thread.start()
-        while not self._web.started and self._web_thread.is_alive():
-            self._runtime.system.sleep(0.01)
-
     # -- one run of one link -----------------------------------------------------------------------
 
     def _handle(self, claim: Claim, fence: Callable[[Tx], None]) -> Ending:
         ready = self._ready.get(claim.link_id)
         link = self._store.link_by_id(claim.link_id)
-        if ready is None or link is None:
+        if link is None:
             return Done(None)
+        if ready is None:
+            return Done(self._now() + STRANGER)
         if link.state in (LinkState.HELD, LinkState.PAUSED, LinkState.ENDED):
             return Done(None)
         ready = replace(ready, link=link)
@@ -262,7 +264,18 @@ class Service:
         """Whether everything is to be listed again: what a delta never mentioned, and what time
         has brought into the link's window."""
         last = self._store.setting(_full_setting(link))
-        return last is None or datetime.fromisoformat(last) + FULL_EVERY <= self._now()
+        if last is None:
+            return True
+        hub = link.endpoint(Side.A)
+        places = {each.id: each.zone for each in self._store.calendars(hub.connector, hub.account)}
+        zone = places.get(hub.calendar)
+        night = latest_night(
+            self._now(),
+            self._runtime.config.service.nightly,
+            zones.info(zone) if zone and zones.is_known(zone) else UTC,
+            link.uid,
+        )
+        return datetime.fromisoformat(last) < night
 
     def _prepare(self, ready: ReadyLink, fence: Callable[[Tx], None]) -> None:
         """Subscribe before anything is read, and look at the calendar list now and then, or if a

@@ -68,11 +68,11 @@ class Subscriptions:
         self._wait = wait
         self._thread.start()
 
-    def stop(self) -> None:
+    def stop(self, patience: float = 2.0) -> None:
         """Look after them no longer. They go on: a restart takes them up again."""
         self._stop.set()
         if self._thread.is_alive():
-            self._thread.join(2)
+            self._thread.join(patience)
 
     def _loop(self) -> None:
         while not self._stop.wait(self._wait):

@@ -16,11 +16,11 @@ import pytest
 
 from bridge import config
 from bridge.errors import ConfigError
-from bridge.intake import MAX_BODY
 from bridge.records import Link, LinkState, Side, UnitState
 from bridge.runtime import Runtime, System
 from bridge.service import RECONSIDER, Service
 from bridge.vault import Vault
+from bridge.webhooks import MAX_BODY
 from connectors.contract import Hint, Role
 from connectors.errors import FatalError, RateLimitedError, ReauthorizeError, RetryableError
 from connectors.memory import Call, MemoryCalendar, MemoryWorld, named_world
