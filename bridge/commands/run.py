@@ -1,23 +1,38 @@
 """`run`: the service in the foreground, until SIGTERM or Ctrl-C."""
 
 import logging
+import os
 import signal
+import sys
 import threading
+from types import FrameType
 
 import click
 
 from bridge.commands.session import Session, command
 from bridge.service import ROLES, Service
+from bridge.store import OutdatedError
+
+LAST_MOMENT = 9.5
+"""Seconds after SIGTERM at which the process ends, whatever still holds it."""
 
 
 @command("run", help="Run as a service until SIGTERM or Ctrl-C.")
 @click.option("--only", multiple=True, type=click.Choice(ROLES), help="Only this role; repeatable.")
 def run(session: Session, only: tuple[str, ...]) -> int:
-    """Start the service and wait."""
+    """Start the service and wait. Raises `OutdatedError` once a newer program has migrated the
+    database."""
     logging.getLogger("calbridge").setLevel(logging.INFO)
-    stop = threading.Event()
+    stop, before = threading.Event(), set(threading.enumerate())
+
+    def end(_signal: int, _frame: FrameType | None) -> None:
+        if stop.is_set():
+            _leave()
+        stop.set()
+        _after(LAST_MOMENT)
+
     for name in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(name, lambda *_: stop.set())
+        signal.signal(name, end)
     with session.runtime() as runtime:
         service = Service(runtime, only or ROLES)
         service.start()
@@ -25,7 +40,25 @@ def run(session: Session, only: tuple[str, ...]) -> int:
             {"running": True, "links": len(runtime.config.links)},
             lambda: click.echo(f"running {len(runtime.config.links)} link(s); stop with Ctrl-C"),
         )
-        while not stop.wait(1):
+        while not stop.wait(1) and not runtime.store.outdated:
             pass
         service.stop()
+        outdated = runtime.store.outdated
+    if outdated:
+        raise OutdatedError(outdated)
+    if any(not thread.daemon for thread in set(threading.enumerate()) - before):
+        _leave()  # a thread that waits for a provider's answer would keep the process
     return 0
+
+
+def _after(seconds: float) -> None:
+    timer = threading.Timer(seconds, _leave)
+    timer.daemon = True
+    timer.start()
+
+
+def _leave() -> None:
+    """End now. Nothing is lost by it: what matters is in the database."""
+    logging.shutdown()
+    sys.stdout.flush()
+    os._exit(0)
