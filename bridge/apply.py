@@ -178,6 +178,11 @@ class Applier:
         )
 
     def _key(self, action: Action) -> str:
+        if action.restores:
+            end = self._link.endpoint(action.side)
+            return identity.restore_key(
+                end.connector, end.calendar, action.restores, action.generation
+            )
         return identity.create_key(
             self._link.uid, action.unit_id, action.side.value, action.generation
         )
@@ -338,7 +343,7 @@ class Applier:
             books.journal.append(self._entry(result, action, answer))
             if action.op is not Op.ADOPT:
                 self.counts.count(action.op)
-        if not isinstance(result.error, OutcomeUnknownError):
+        if not self._may_stand(result):
             books.settled += [intent.id for intent in intents]
         if result.error is None:
             self._faults_in_a_row = 0
@@ -357,6 +362,17 @@ class Applier:
             books.journal.append(self._failure(result, row))
             if row.retry_at is None:
                 self.counts.count(Op.PARK)
+
+    def _may_stand(self, result: Result) -> bool:
+        """Whether a failed task may have left something behind: always where the answer was lost,
+        and a change that broke off half way, where nothing can be looked up."""
+        if isinstance(result.error, RetryableError):
+            return any(
+                action.op is Op.UPDATE
+                and not self._connectors[action.side].capabilities.find_by_key
+                for action in result.decision.actions
+            )
+        return isinstance(result.error, OutcomeUnknownError)
 
     def _stops_link(self, error: Exception) -> bool:
         if isinstance(error, (ReauthorizeError, FatalError, ResyncError, RateLimitedError)):

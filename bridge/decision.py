@@ -58,7 +58,8 @@ class Action:
     """One write to one side, with why and how risky.
 
     `desired` is what the side is to hold (None for delete), `base` what we believe it holds
-    (None for create). `fields` names what changes, for people.
+    (None for create). `fields` names what changes, for people. `restores` is the ref of an original
+    that this brings back to where it was deleted.
     """
 
     unit_id: str
@@ -71,6 +72,7 @@ class Action:
     generation: int = 0
     risk: str = "low"
     fields: tuple[str, ...] = ()
+    restores: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

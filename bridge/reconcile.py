@@ -173,8 +173,9 @@ def _recreate(unit: Unit, side: Side, now: Copy, rules: Rules, cause: str) -> De
         # Attendees are named in its text: nobody may be mailed because of a deletion.
         unmasked = replace(rules.policy, content=Content.FULL)
         desired = project(whole, unmasked, rules.limits[side]).event
+    restores = unit.ref(side) or "" if unit.home is side else ""
     actions = tuple(
-        replace(action, cause=cause, desired=desired or action.desired)
+        replace(action, cause=cause, desired=desired or action.desired, restores=restores)
         for action in decision.actions
     )
     return replace(decision, actions=actions)

@@ -38,6 +38,12 @@ def create_key(link_uid: str, unit_id: str, side: str, generation: int) -> str:
     return digest(["create", link_uid, unit_id, side, generation])
 
 
+def restore_key(connector: str, calendar: str, ref: str, generation: int) -> str:
+    """The idempotency key with which an event that was deleted is brought back, 64 hexadecimal
+    digits: the same for all links of a calendar, so that it comes back once."""
+    return digest(["restore", connector, calendar, ref, generation])
+
+
 def fingerprint(event: Event) -> str:
     """The digest of an event's content. `uid` and `Rule.count` are hints and take no part."""
     value = jsonform.event_to_json(event)

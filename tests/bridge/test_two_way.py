@@ -48,6 +48,16 @@ def another_link(pair: Any) -> Any:
     return replace(pair, a=a, b=b, link=link)
 
 
+def two_links(pair: Any) -> Any:
+    """The same calendar linked with a third one, at a service of its own."""
+    c = pair.there.add_calendar("ann", "c")
+    ends = pair.link.a, replace(pair.link.b, calendar="c")
+    uid = identity.link_uid(("hub", "ann", "a"), ("other", "ann", "c"))
+    with pair.store.begin() as tx:
+        link = tx.put_link(replace(pair.link, id=0, uid=uid, name="third", b=ends[1]))
+    return replace(pair, b=c, link=link)
+
+
 def titles(calendar: MemoryCalendar) -> list[str]:
     return sorted(calendar.event(ref).details.title for ref in calendar.refs())
 
@@ -483,3 +493,26 @@ def test_a_copy_of_which_we_never_heard_is_not_taken_for_somebody_s_own(both: An
     both.run(full=True)
     assert titles(both.a) == titles(both.b) == ["Lunch"]
     settled(both)
+
+
+@pytest.mark.parametrize("edited_twice", [False, True])
+def test_an_original_that_two_links_want_back_comes_back_once(
+    both: Any, *, edited_twice: bool
+) -> None:
+    limits = replace(both.here.capabilities.limits, marks=False)
+    both.here.capabilities = replace(both.here.capabilities, limits=limits)
+    third = two_links(both)
+    ref = both.a.person_puts(event("Lunch", location=Location(name="Canteen")))
+    both.run()
+    third.run()
+    both.a.person_deletes(ref)
+    both.b.person_edits(both.b.refs()[0], title="Dinner")
+    if edited_twice:
+        third.b.person_edits(third.b.refs()[0], location=Location(name="Roof"))
+    for _ in range(2):
+        both.run()
+        third.run()
+    for calendar in (both.a, both.b, third.b):
+        assert titles(calendar) == ["Dinner"]
+        assert only(calendar).details.location.name == ("Roof" if edited_twice else "Canteen")
+    assert both.run(full=True).counts.writes == third.run(full=True).counts.writes == 0
