@@ -27,7 +27,7 @@ class HistoryReads(Reads):
         """One run."""
         with self.reading() as connection:
             row = connection.execute(select(runs).where(runs.c.id == run_id)).mappings().first()
-        return None if row is None else _run(row)
+        return None if row is None else run_of(row)
 
     def runs(self, link_id: int | None = None, limit: int = 100) -> list[Run]:
         """The last runs, of one link or of all, the newest first."""
@@ -35,7 +35,7 @@ class HistoryReads(Reads):
         if link_id is not None:
             query = query.where(runs.c.link_id == link_id)
         with self.reading() as connection:
-            return [_run(row) for row in connection.execute(query).mappings()]
+            return [run_of(row) for row in connection.execute(query).mappings()]
 
 
 class JournalReads(Reads):
@@ -165,5 +165,6 @@ def _entry(row: Mapping[Any, Any]) -> JournalEntry:
     return JournalEntry(**values)
 
 
-def _run(row: Mapping[Any, Any]) -> Run:
+def run_of(row: Mapping[Any, Any]) -> Run:
+    """The run of a row."""
     return Run(**dict(row) | {"kind": RunKind(row["kind"]), "counts": load(row["counts"])})

@@ -49,6 +49,14 @@ class ObservedReads(Reads):
                 for row in connection.execute(query).mappings()
             ]
 
+    def had_push(self, connector: str, id_: str) -> bool:
+        """Whether a push came before and is remembered still."""
+        query = select(pushes.c.at).where(
+            pushes.c.connector == connector, pushes.c.id_hash == digest(id_)
+        )
+        with self.reading() as connection:
+            return connection.execute(query).first() is not None
+
 
 class ObservedWrites(ObservedReads, Writes):
     """What was seen, to write."""
