@@ -36,7 +36,7 @@ class Ledger:
 
     `alike`: duplicates that stand at the same times as what they were made of. `foreign`: units
     that somebody else organises, `declined` those that were; `meanwhile` the numbers of the deeds
-    that were done during a pass.
+    that were done during a pass; `blind`: a listing of the hub's left changes out.
     """
 
     written: dict[str, Written] = field(default_factory=dict)
@@ -47,6 +47,7 @@ class Ledger:
     alike: set[int] = field(default_factory=set)
     foreign: set[int] = field(default_factory=set)
     meanwhile: set[int] = field(default_factory=set)
+    blind: bool = False
     declined: set[int] = field(default_factory=set)
 
     def note(self, step: Step, unit: int, before: set[str], after: set[str]) -> None:

@@ -122,8 +122,9 @@ class _Judge:
             yield f"{word}, written at {item.place} into U{item.unit}, is at {where}"
 
     def _raced(self, item: Written) -> bool:
-        """Whether it was written during a pass where nothing guards the bridge's own write."""
-        return item.n in self._ledger.meanwhile and item.place == HUB
+        """Whether nobody told the bridge of it before its own write, where nothing guards that."""
+        untold = self._ledger.blind or item.n in self._ledger.meanwhile
+        return untold and item.place == HUB
 
     def _overruled(self, word: str) -> bool:
         """Whether the journal tells that it lost against another value or a deletion, or was put

@@ -25,7 +25,7 @@ from bridge.store import Store
 from bridge.sync import Surroundings
 from bridge.vault import Vault
 from connectors.errors import ConnectorError
-from connectors.sandbox.worlds.town import Household, Town
+from connectors.sandbox.worlds.town import HUB, Household, Town
 from connectors.sandbox.worlds.trial import Trial
 
 ROUNDS = 40
@@ -213,6 +213,7 @@ class Teller:
     def _prepare(self, item: Break) -> None:
         inner = item.step
         if inner is None:
+            self.folk.ledger.blind |= item.place == HUB and item.what.endswith("listing")
             self._town.storm(item.place, item.what, item.skip)
             return
         self.folk.ledger.meanwhile.add(inner.n)

@@ -146,7 +146,8 @@ class GoogleClient:
         return sum(call.operation in WRITES for call in self._sandbox.calls())
 
     def _items(self) -> list[Json]:
-        return self._sandbox.events(self._email)
+        found = self._sandbox.events(self._email)
+        return [item for item in found if item["status"] != "cancelled"]
 
     def _get(self, event: str) -> Json:
         found: Json = self._do("get", event)
