@@ -274,7 +274,14 @@ async def _bury(app: App) -> None:
 
 def _apply_schema(store: Store, app: App) -> None:
     """Create Procrastinate's tables beside ours, once, whoever starts first."""
+    with store.reading() as connection:
+        if _applied(connection):
+            return
     with store.lock("migrate"), store.begin() as tx:
-        known = tx.connection.exec_driver_sql("SELECT to_regclass('procrastinate_jobs')").scalar()
-        if known is None:
+        if not _applied(tx.connection):
             tx.connection.exec_driver_sql(app.schema_manager.get_schema().replace("%", "%%"))
+
+
+def _applied(connection: Connection) -> bool:
+    found = connection.exec_driver_sql("SELECT to_regclass('procrastinate_jobs')")
+    return found.scalar() is not None

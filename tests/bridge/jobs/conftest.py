@@ -163,10 +163,11 @@ def start(store: Store, engine_name: str) -> Iterator[Callable[..., Workers]]:
 
 # -- other processes -------------------------------------------------------------------------------
 
+# `learn` notes what a run saw of its link's source, and whether it was not alone with it.
 PROCESS = """
-import os, sys, time
+import os, random, sys, time
 from datetime import UTC, datetime, timedelta
-from bridge.jobs import Done, open_engine
+from bridge.jobs import Done, Failed, open_engine
 from bridge.store import open_store
 from bridge.vault import Vault
 
@@ -179,6 +180,26 @@ def handler(claim, fence):
         time.sleep(600)
     if what == "dies":
         os._exit(9)
+    if what == "learns":
+        return learn(claim.link_id, fence)
+    return Done(None)
+
+def learn(link, fence):
+    import fcntl
+
+    place = os.path.join(os.environ["LOCKS"], str(link))
+    with open(place, "a") as alone:
+        try:
+            fcntl.flock(alone, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            open(place + "-overlap", "a").close()
+        value = store.setting(f"source:{link}")
+        time.sleep(0.02)
+        if random.random() < 0.05:
+            return Failed("now and then", now() + timedelta(milliseconds=100))
+        with store.begin() as tx:
+            fence(tx)
+            tx.put_setting(f"seen:{link}", value)
     return Done(None)
 
 store = open_store(url, vault=Vault([Vault.generate_key()]), now=now)

@@ -1,10 +1,12 @@
 """Several processes: they wake each other, and what one leaves behind another takes up."""
 
 import os
+import random
 import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine, event
@@ -179,3 +181,37 @@ def test_idle_workers_write_nothing_and_seldom_look(bench, start) -> None:
     # One a second, and one for each of the two clocks that may just have struck.
     assert len(said) <= 5, said
     assert len(runs.attempts) == len(links)
+
+
+@pytest.mark.nightly
+def test_processes_that_are_killed_all_the_time_miss_nothing_and_never_overlap(
+    bench, other_process, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LOCKS", str(tmp_path))
+    links = bench.add_links(40)
+    source = dict.fromkeys(links, 0)
+    processes = [other_process("learns", 6.0) for _process in range(2)]
+    over = threading.Event()
+
+    def change() -> None:
+        while not over.is_set():
+            link = random.choice(links)
+            source[link] += 1
+            with bench.store.begin() as tx:
+                tx.put_setting(f"source:{link}", str(source[link]))
+                tx.hint([link], datetime.now(UTC))
+            time.sleep(0.005)
+
+    changing = threading.Thread(target=change)
+    changing.start()
+    for number in range(10):
+        time.sleep(3)
+        processes[number % 2].kill()
+        processes[number % 2] = other_process("learns", 6.0)
+    over.set()
+    changing.join()
+    bench.until(bench.idle)
+    changed = {link: str(value) for link, value in source.items() if value}
+    assert {link: bench.store.setting(f"seen:{link}") for link in changed} == changed
+    assert list(tmp_path.glob("*-overlap")) == []
+    assert bench.store.job_stats(bench.soon(0)).parked == 0
