@@ -11,7 +11,17 @@ from dataclasses import asdict
 
 from benchmarks.measuring import Row
 
-PROGRAMS = ("translation", "planner", "expansion", "store", "calls", "startup", "idle")
+PROGRAMS = (
+    "translation",
+    "planner",
+    "expansion",
+    "store",
+    "calls",
+    "startup",
+    "idle",
+    "pacing",
+    "fairness",
+)
 
 
 def main() -> None:
