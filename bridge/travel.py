@@ -92,9 +92,7 @@ def _left_behind(changes: Changes, overruled: frozenset[Path]) -> frozenset[Path
     return frozenset(
         path
         for path, change in changes.items()
-        if len(path) == 3
-        and (path[2],) in overruled
-        and change.after == changes[(path[2],)].before
+        if len(path) == 3 and (path[2],) in overruled and change.after == changes[(path[2],)].before
     )
 
 
