@@ -6,7 +6,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -204,6 +204,33 @@ class Pair:
 
     def titles(self) -> list[str]:
         return sorted(self.b.event(ref).details.title for ref in self.b.refs())
+
+    def settled(self) -> None:
+        """Both sides show the same, and nothing is left to do."""
+        assert self.differences() == []
+        for full in (False, True):
+            outcome = self.run(full=full)
+            assert (outcome.counts.writes, outcome.counts.parked, outcome.held) == (0, 0, "")
+
+    def another(self) -> "Pair":
+        """The same people's other calendars, linked too."""
+        a, b = self.here.add_calendar("ann", "a2"), self.there.add_calendar("ann", "b2")
+        ends = (replace(self.link.a, calendar="a2"), replace(self.link.b, calendar="b2"))
+        uid = identity.link_uid(("hub", "ann", "a2"), ("other", "ann", "b2"))
+        with self.store.begin() as tx:
+            link = tx.put_link(
+                replace(self.link, id=0, uid=uid, name="second", a=ends[0], b=ends[1])
+            )
+        return replace(self, a=a, b=b, link=link)
+
+    def third(self) -> "Pair":
+        """The same calendar linked with a third one, at a service of its own."""
+        c = self.there.add_calendar("ann", "c")
+        ends = self.link.a, replace(self.link.b, calendar="c")
+        uid = identity.link_uid(("hub", "ann", "a"), ("other", "ann", "c"))
+        with self.store.begin() as tx:
+            link = tx.put_link(replace(self.link, id=0, uid=uid, name="third", b=ends[1]))
+        return replace(self, b=c, link=link)
 
 
 @pytest.fixture
