@@ -42,6 +42,9 @@ STORERS = 8
 """Threads that check pushes, and threads that store what was found genuine."""
 
 
+_AGAIN = JSONResponse({"error": "try again"}, 503, {"retry-after": "10"})
+
+
 class Webhooks:
     """`POST /hooks/<connector>` and `GET /healthz`. `sink` makes a hint durable."""
 
@@ -62,6 +65,12 @@ class Webhooks:
         )
 
     async def _hook(self, request: Request) -> Response:
+        try:
+            return await self._push(request)
+        except asyncio.CancelledError:  # this process ends, and the caller has not
+            return _AGAIN
+
+    async def _push(self, request: Request) -> Response:
         name = request.path_params["connector"]
         if name not in self._runtime.config.connectors:
             return JSONResponse({"error": "unknown connector"}, 404)
@@ -82,7 +91,7 @@ class Webhooks:
         except StoreError as error:
             why = str(error)
         self._log.warning("push to %s has to come again: %s", name, why)
-        return JSONResponse({"error": "try again"}, 503, {"retry-after": "10"})
+        return _AGAIN
 
     async def _answer(self, name: str, push: PushRequest) -> Response:
         answer = await self._checking.do(partial(self._check, name, push))

@@ -1,0 +1,79 @@
+"""The complaint: "it would not stop, so we killed it, and then a meeting stood there twice"."""
+
+import os
+import signal
+import socket
+import time
+from collections.abc import Callable
+from multiprocessing.process import BaseProcess
+from typing import Any
+
+import psutil
+
+from bridge.records import LinkState
+
+AT_MOST = 10.0
+"""Seconds that docs/operations.md promises."""
+SLOW = 60.0
+
+
+def start(desk: Any, spawn: Callable[..., BaseProcess], *options: str) -> BaseProcess:
+    return spawn("run", "--config", str(desk.path), *options)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def signalled(process: BaseProcess, *signals: int) -> float:
+    """Send them one after the other; seconds until the process has ended."""
+    assert process.pid is not None
+    begun = time.monotonic()
+    for number in signals:
+        os.kill(process.pid, number)
+        process.join(0.3)
+    process.join(2 * AT_MOST)
+    assert not process.is_alive()
+    return time.monotonic() - begun
+
+
+def test_sigterm_ends_it_though_every_provider_hangs_and_callers_dawdle(
+    desk: Any, spawn: Callable[..., BaseProcess]
+) -> None:
+    """Calls under way that would take a minute, an open long connection with its child, and a
+    webhook call of which only half has come."""
+    port = free_port()
+    desk.configure(service={"listen": f"127.0.0.1:{port}", "poll": "1s"})
+    desk.weather("google", "(POST|PUT|PATCH|DELETE) .*(events|batch)", "delay", seconds=SLOW)
+    process = start(desk, spawn)
+    assert desk.until(lambda: desk.trial.sandboxes["google"].faults.struck, 40)
+    assert desk.until(lambda: desk.feishu.longconn.count(), 40)
+    assert process.pid is not None
+    children = psutil.Process(process.pid).children(recursive=True)
+    assert children, "somebody has to hold the long connection"
+    with socket.create_connection(("127.0.0.1", port)) as dawdler:
+        dawdler.sendall(b"POST /hooks/feishu HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n{")
+        assert signalled(process, signal.SIGTERM) < AT_MOST
+    assert process.exitcode == 0
+    _gone, alive = psutil.wait_procs(children, timeout=5)
+    assert alive == []
+
+    desk.clear()
+    desk.run()
+    assert desk.titles() == desk.source_titles()
+    assert desk.verify().differences == []
+    assert desk.link().state is LinkState.ACTIVE
+
+
+def test_a_second_sigterm_ends_it_at_once(desk: Any, spawn: Callable[..., BaseProcess]) -> None:
+    desk.configure(service={"listen": "127.0.0.1:0", "poll": "1s"})
+    desk.weather("google", "(POST|PUT|PATCH|DELETE) .*(events|batch)", "delay", seconds=SLOW)
+    process = start(desk, spawn)
+    assert desk.until(lambda: desk.trial.sandboxes["google"].faults.struck, 40)
+    assert signalled(process, signal.SIGTERM, signal.SIGTERM) < 3
+    assert process.exitcode == 0
+    desk.clear()
+    desk.run()
+    assert desk.titles() == desk.source_titles()
