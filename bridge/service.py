@@ -21,6 +21,7 @@ from bridge.store.jobs import Claim
 from bridge.subscriptions import EVERY, Subscriptions, heard, suspect
 from bridge.sync import Surroundings
 from bridge.turn import Turn
+from bridge.web.dashboard import routes
 from bridge.webhooks import Webhooks, WebServer
 from connectors.contract import Connector
 from connectors.errors import (
@@ -105,7 +106,8 @@ class Service:
             self._intake.learn(item.link for item in links)
         if "web" in self._only:
             webhooks = Webhooks(self._runtime, self._intake.take)
-            self._web = WebServer(self._runtime.config.service.listen, webhooks)
+            beside = routes(self._runtime, lambda: self.address, self._workers.wake)
+            self._web = WebServer(self._runtime.config.service.listen, webhooks, beside)
             self._web.start()
         if "intake" in self._only:
             self._listeners.start()

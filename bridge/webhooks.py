@@ -13,7 +13,7 @@ import logging
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TypeVar
 
@@ -21,7 +21,7 @@ import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Route
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from bridge.runtime import Runtime
@@ -55,12 +55,13 @@ class Webhooks:
         self._checking = _Crew(CHECKERS)
         self._storing = _Crew(STORERS)
 
-    def app(self) -> Starlette:
-        """The web application."""
+    def app(self, beside: Sequence[BaseRoute] = ()) -> Starlette:
+        """The web application, with what else is served `beside` the webhooks."""
         return Starlette(
             routes=[
                 Route("/hooks/{connector}", self._hook, methods=["POST"]),
                 Route("/healthz", _health, methods=["GET"]),
+                *beside,
             ]
         )
 
@@ -153,16 +154,17 @@ def _outcome(work: Callable[[], T]) -> Callable[[], T]:
 
 
 class WebServer:
-    """Serves the webhooks on an address `host:port` in a thread of its own."""
+    """Serves the webhooks, and what is `beside` them, on an address `host:port` in a thread of
+    its own."""
 
-    def __init__(self, listen: str, webhooks: Webhooks) -> None:
+    def __init__(self, listen: str, webhooks: Webhooks, beside: Sequence[BaseRoute] = ()) -> None:
         self._host, _, port = listen.rpartition(":")
         try:
             self._socket = socket.create_server((self._host, int(port)))
         except (OSError, OverflowError) as error:
             raise OSError(f"cannot listen on {listen}: {error}") from None
         config = uvicorn.Config(
-            webhooks.app(),
+            webhooks.app(beside),
             host=self._host,
             http=_ImpatientProtocol,
             ws="none",

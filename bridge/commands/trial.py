@@ -60,6 +60,7 @@ def write_config(trial: Trial, path: Path) -> None:
     content = {
         "database": f"sqlite:///{path.stem}.db",
         "secret_key": Vault.generate_key(),
+        "web": {"open_on_loopback": True},
         **trial.config,
     }
     path.touch(mode=0o600)
@@ -270,7 +271,7 @@ def _stay(runtime: Runtime, trial: Trial) -> None:
     service = Service(runtime)
     service.start()
     trial.webhook(service.address)
-    click.echo(f"\nstaying up at {service.address}; stop with Ctrl-C", err=True)
+    click.echo(f"\nthe dashboard is at {service.address}; stop with Ctrl-C", err=True)
     with suppress(KeyboardInterrupt):
         while True:
             time.sleep(1)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import func, select
+from sqlalchemy import func, select, true
 
 from bridge.records import Link, Run, UnitState
 from bridge.store.history import run_of
@@ -40,8 +40,9 @@ class Figures:
         return self.good or (self.last.started if self.last else None)
 
 
-def figures(store: Store) -> list[Figures]:
-    """All links, ended ones too."""
+def figures(store: Store, only: int | None = None) -> list[Figures]:
+    """All links, ended ones too; or the one of that number."""
+    chosen = true() if only is None else links.c.id == only
     last = select(func.max(runs.c.id)).where(runs.c.link_id == links.c.id).scalar_subquery()
     good = (
         select(runs.c.started)
@@ -52,12 +53,13 @@ def figures(store: Store) -> list[Figures]:
     )
     tally = (units.c.link_id, units.c.state)
     counting = select(*tally, func.count().label("units")).group_by(*tally)
+    if only is not None:
+        counting = counting.where(units.c.link_id == only)
     with store.reading() as connection:
-        latest = select(runs).where(runs.c.id.in_(select(last).select_from(links)))
+        latest = select(runs).where(runs.c.id.in_(select(last).select_from(links).where(chosen)))
         by_link = {row["link_id"]: run_of(row) for row in connection.execute(latest).mappings()}
-        times = {
-            row.id: row.good for row in connection.execute(select(links.c.id, good.label("good")))
-        }
+        starts = connection.execute(select(links.c.id, good.label("good")).where(chosen))
+        times = {row.id: row.good for row in starts}
         counts = {(row.link_id, row.state): row.units for row in connection.execute(counting)}
     jobs = {job.link_id: job for job in store.jobs()}
     return [
@@ -71,6 +73,7 @@ def figures(store: Store) -> list[Figures]:
             job=jobs.get(link.id),
         )
         for link in store.links()
+        if only in (None, link.id)
     ]
 
 

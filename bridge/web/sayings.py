@@ -1,0 +1,37 @@
+"""The bridge's own sentences in other languages. What is not known here stays as it was said."""
+
+import re
+from collections.abc import Callable
+
+from bridge.web.chinese import SAYINGS, WORDS
+
+_PATTERNS: list[tuple[re.Pattern[str], str]] = [
+    (re.compile(pattern, re.DOTALL), text) for pattern, text in SAYINGS
+]
+
+
+def retold(language: str, text: str) -> str:
+    """`text` in that language."""
+    tell = _TELLERS.get(language)
+    return tell(text) if tell else text
+
+
+def _chinese(text: str) -> str:
+    if text in WORDS:
+        return WORDS[text]
+    for pattern, translation in _PATTERNS:
+        match = pattern.fullmatch(text)
+        if match is not None:
+            return translation.format(*map(_part, match.groups("")))
+    return text
+
+
+def _part(text: str) -> str:
+    """A part of a sentence: a list of words, or another sentence."""
+    items = text.split(", ")
+    if len(items) > 1 and all(item in WORDS for item in items):
+        return "、".join(WORDS[item] for item in items)
+    return _chinese(text)
+
+
+_TELLERS: dict[str, Callable[[str], str]] = {"zh": _chinese}
