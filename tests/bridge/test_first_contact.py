@@ -8,12 +8,11 @@ import pytest
 from bridge.records import RunKind, Side
 from connectors.memory.calendar import MemoryCalendar
 from connectors.testing.builders import event
-from mappings.model import Attendee, Event, Key, Location, Person, Response
+from mappings.model import Attendee, Event, Location, Person, Response
 from mappings.policy import Conflict, Direction, Policy
 
 TWO_WAY = Policy(direction=Direction.TWO_WAY)
 WEEKLY = "FREQ=WEEKLY;BYDAY=MO"
-FIRST, SECOND = Key("2026-03-09T09:00:00"), Key("2026-03-16T09:00:00")
 BOSS = Person(email="boss@example.com")
 GUESTS = (
     Attendee(person=BOSS, organizer=True, response=Response.ACCEPTED),
@@ -26,10 +25,6 @@ def both(pair: Any) -> Any:
     """The same link, in both directions."""
     pair.policy = TWO_WAY
     return pair
-
-
-def titles(calendar: MemoryCalendar) -> list[str]:
-    return sorted(calendar.event(ref).details.title for ref in calendar.refs())
 
 
 def only(calendar: MemoryCalendar) -> Event:

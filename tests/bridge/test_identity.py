@@ -9,17 +9,12 @@ from bridge.records import Side
 from connectors.memory.calendar import MemoryCalendar
 from connectors.testing.builders import event
 from mappings import identity
-from mappings.model import Attendee, Event, Key, Location, Person, Response
+from mappings.model import Event, Key, Location
 from mappings.policy import Direction, Policy
 
 TWO_WAY = Policy(direction=Direction.TWO_WAY)
 WEEKLY = "FREQ=WEEKLY;BYDAY=MO"
 FIRST, SECOND = Key("2026-03-09T09:00:00"), Key("2026-03-16T09:00:00")
-BOSS = Person(email="boss@example.com")
-GUESTS = (
-    Attendee(person=BOSS, organizer=True, response=Response.ACCEPTED),
-    Attendee(person=Person(email="ann@example.com")),
-)
 
 
 @pytest.fixture

@@ -8,12 +8,10 @@ import pytest
 from bridge.records import Side, UnitState
 from connectors.memory.calendar import MemoryCalendar
 from connectors.testing.builders import event
-from mappings.model import Attendee, Busy, Event, Key, Location, Person, Response, Visibility
+from mappings.model import Attendee, Busy, Event, Location, Person, Response, Visibility
 from mappings.policy import Direction, Policy, Unwritable
 
 TWO_WAY = Policy(direction=Direction.TWO_WAY)
-WEEKLY = "FREQ=WEEKLY;BYDAY=MO"
-FIRST, SECOND = Key("2026-03-09T09:00:00"), Key("2026-03-16T09:00:00")
 BOSS = Person(email="boss@example.com")
 GUESTS = (
     Attendee(person=BOSS, organizer=True, response=Response.ACCEPTED),

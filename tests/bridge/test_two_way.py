@@ -1,23 +1,20 @@
 """Both sides' changes travel: passes between two calendars in memory, on the real store."""
 
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from bridge.verify import FUTURE
 from connectors.memory.calendar import MemoryCalendar
 from connectors.testing.builders import event
-from mappings.model import Attendee, Event, Key, Location, Person, Response
+from mappings.model import Event, Key, Location
 from mappings.policy import Conflict, Content, Direction, Filters, Policy
 
 TWO_WAY = Policy(direction=Direction.TWO_WAY)
 WEEKLY = "FREQ=WEEKLY;BYDAY=MO"
 FIRST, SECOND = Key("2026-03-09T09:00:00"), Key("2026-03-16T09:00:00")
-BOSS = Person(email="boss@example.com")
-GUESTS = (
-    Attendee(person=BOSS, organizer=True, response=Response.ACCEPTED),
-    Attendee(person=Person(email="ann@example.com")),
-)
 
 
 @pytest.fixture
@@ -140,3 +137,14 @@ def test_a_stricter_content_hides_the_copies_and_leaves_the_originals(both: Any)
     assert titles(both.a) == ["Busy", "Mine"]
     assert titles(both.b) == ["Busy", "Theirs"]
     both.settled()
+
+
+def test_all_day_events_at_the_edge_of_what_is_compared_are_no_difference(both: Any) -> None:
+    ref = both.a.person_puts(event("Holiday", "2026-03-01", days=1, rule="FREQ=DAILY"))
+    both.run()
+    edge = both.now + FUTURE
+    last = Key(edge.date().isoformat())
+    both.a.person_cancels_occurrence(ref, last)
+    assert both.differences() == []
+    both.a.person_cancels_occurrence(ref, Key((edge.date() - timedelta(days=2)).isoformat()))
+    assert len(both.differences()) == 1
