@@ -2,18 +2,22 @@
 
 import contextlib
 import logging
+import random
 import secrets
 import threading
 import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
+from bridge.backoff import backoff
 from bridge.jobs.port import Done, Ending, Failed, Handler, Snooze, Stopping
 from bridge.store import LeaseLostError, Store, Tx
 from bridge.store.jobs import Claim
 
 PERSIST = 0.5
 """Seconds between attempts to store how a run ended while the database does not answer."""
+BACKOFF_BASE = timedelta(seconds=1)
+BACKOFF_CAP = timedelta(hours=1)
 SKEW_EVERY = 60.0
 """Seconds between looks at how far the database's clock and ours differ."""
 
@@ -34,6 +38,7 @@ class Runs:
         per_account: int | None = None,
         ended: Callable[[Tx, int], None] = lambda _tx, _link: None,
         freed: Callable[[], None] = lambda: None,
+        random: Callable[[], float] = random.random,
     ) -> None:
         self._store = store
         self._handler = handler
@@ -42,6 +47,7 @@ class Runs:
         self._per_account = per_account
         self._ended = ended
         self._freed = freed
+        self._random = random
         self._process = secrets.token_hex(8)
         self._claims = 0
         self._running: set[tuple[int, str]] = set()
@@ -117,8 +123,8 @@ class Runs:
             return Failed(f"unexpected {type(error).__name__}; see the log", self._later(claim))
 
     def _later(self, claim: Claim) -> datetime:
-        return self._now() + min(
-            timedelta(hours=1), timedelta(seconds=2 ** min(claim.attempts, 11))
+        return self._now() + backoff(
+            claim.attempts + 1, base=BACKOFF_BASE, cap=BACKOFF_CAP, random=self._random
         )
 
     def _report(self, claim: Claim, owner: str, ending: Ending) -> None:
