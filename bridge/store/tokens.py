@@ -1,7 +1,8 @@
 """OAuth tokens in the database, sealed by the vault (`connectors.tokens.TokenStore`)."""
 
 import json
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -55,9 +56,17 @@ class StoredTokens:
                 delete(tokens).where(tokens.c.connector == connector, tokens.c.account == account)
             )
 
-    def lock(self, connector: str, account: str) -> AbstractContextManager[None]:
-        """Held by one thread of one process, on all machines that share the database."""
-        return self._store.lock("token", connector, account)
+    @contextmanager
+    def lock(self, connector: str, account: str) -> Iterator[None]:
+        """Held by one thread of one process, on all machines that share the database.
+
+        Raises `StoreError` if nothing can be stored just now: who spends a token that works once
+        must be able to store what he gets for it.
+        """
+        with self._store.lock("token", connector, account):
+            with self._store.begin() as tx:
+                tx.put_setting("tokens", "can be stored")
+            yield
 
     def accounts(self) -> list[tuple[str, str]]:
         """(connector, account) of every stored token."""

@@ -2,7 +2,10 @@
 
 A user's refresh token works once, and losing the answer to a refresh loses the consent. So there
 is one refresher per user, across threads and processes (`TokenStore.lock`), it looks again after
-it got the lock, and it stores the new tokens before anybody uses them.
+it got the lock, and it stores the new tokens before anybody uses them. What cannot be stored is
+kept and stored later. Only a process that ends within the moment between answer and storing takes
+the consent with it; the old refresh token stays in the store until then, for the case that Feishu
+has not used it up.
 """
 
 from collections.abc import Callable, Mapping
@@ -21,6 +24,8 @@ from connectors.tokens import Token
 
 _MARGIN = timedelta(minutes=10)
 _IDLE = timedelta(days=1)
+_SAVE_AGAIN = (0.5, 1.0, 2.0, 4.0)
+"""Seconds between attempts to store what must not be lost: a database restarts in less."""
 _TENANT_TOKEN = "/open-apis/auth/v3/tenant_access_token/internal"  # noqa: S105 - a path
 _USER_TOKEN = "/open-apis/authen/v2/oauth/token"  # noqa: S105 - a path
 _AUTHORIZE = "/open-apis/authen/v1/authorize"
@@ -126,7 +131,9 @@ class UserAccess:
         self._app = app
         self._tokens = context.tokens
         self._now = context.now
+        self._sleep = context.sleep
         self._known: Token | None = None
+        self._unsaved: tuple[str, Token] | None = None
 
     def token(self, *, stale: str = "") -> str:
         """A token with ten minutes left, refreshed if need be.
@@ -157,17 +164,23 @@ class UserAccess:
             stored = self._tokens.load(self._connector, self._account)
             if stored is None:
                 raise self._consent("has not given consent yet")
+            stored = self._save_late(stored)
             if _usable(stored, stale, self._now()):
                 return stored
             return self._refreshed(stored, stale)
 
-    def _refreshed(self, stored: Token, stale: str) -> Token:
+    def _refreshed(self, stored: Token, stale: str, *, again: bool = True) -> Token:
         expired = stored.refresh_expires is not None and stored.refresh_expires <= self._now()
         if stored.refresh is None or expired:
             raise self._consent("gave a consent that has run out")
         try:
             fresh = self._app.refresh(stored.refresh)
         except ReauthorizeError as error:
+            newer = self._tokens.load(self._connector, self._account)
+            if again and newer is not None and newer.refresh != stored.refresh:
+                # Somebody who had lost the lock was quicker, or the user has consented anew.
+                usable = _usable(newer, stale, self._now())
+                return newer if usable else self._refreshed(newer, stale, again=False)
             raise self._consent(f"must consent again: {error.message}", error.facts) from error
         except RetryableError:
             if stored.access != stale and stored.access_expires > self._now():
@@ -181,7 +194,33 @@ class UserAccess:
             scope=fresh.scope or stored.scope,
             owner=stored.owner,
         )
-        self._tokens.save(self._connector, self._account, token)
+        self._unsaved = (stored.refresh, token)
+        self._save(token)
+        return token
+
+    def _save(self, token: Token) -> None:
+        """Store it, whatever it takes; what it takes too long for is kept for `_save_late`."""
+        for pause in _SAVE_AGAIN:
+            try:
+                self._tokens.save(self._connector, self._account, token)
+            except Exception:  # noqa: BLE001 the store has errors of its own
+                self._sleep(pause)
+            else:
+                break
+        else:
+            self._tokens.save(self._connector, self._account, token)
+        self._unsaved = None
+
+    def _save_late(self, stored: Token) -> Token:
+        """The token to go on from: the one that could not be stored when it came, if it is still
+        the successor of what is stored."""
+        if self._unsaved is None:
+            return stored
+        spent, token = self._unsaved
+        if stored.refresh != spent:
+            self._unsaved = None
+            return stored
+        self._save(token)
         return token
 
     def _consent(self, what: str, facts: Mapping[str, str] | None = None) -> ReauthorizeError:

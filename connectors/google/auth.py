@@ -139,7 +139,7 @@ class UserCredentials(Credentials):
     def _stored(self) -> Token | None:
         return self._tokens.load(self._name, self._account)
 
-    def _obtain(self, transport: TokenTransport) -> Token:
+    def _obtain(self, transport: TokenTransport, *, again: bool = True) -> Token:
         known = self._tokens.load(self._name, self._account)
         if known is None or known.refresh is None:
             raise ReauthorizeError(
@@ -161,6 +161,9 @@ class UserCredentials(Credentials):
             _refresh(grant, transport, self._account)
         except ReauthorizeError as error:
             if error.code == "invalid_grant":
+                newer = self._tokens.load(self._name, self._account)
+                if again and newer is not None and newer.refresh != known.refresh:
+                    return self._obtain(transport, again=False)  # consent was given anew meanwhile
                 self._tokens.drop(self._name, self._account)
             raise
         token = _token_of(grant, self._settings, scope=known.scope, owner=known.owner)

@@ -141,6 +141,79 @@ def test_when_refreshing_fails_for_the_moment_a_still_valid_token_goes_on(
     assert bench.tokens.load("feishu", ann.open_id) == old
 
 
+def failing(bench: Any, times: int) -> None:
+    """The store takes nothing, so many times."""
+    save, left = bench.tokens.save, [times]
+
+    def fail(*values: Any) -> None:
+        if left[0]:
+            left[0] -= 1
+            raise OSError("the database restarts")
+        save(*values)
+
+    bench.tokens.save = fail
+
+
+def test_a_store_that_fails_for_a_moment_costs_no_consent(bench: Any, ann: Any) -> None:
+    bench.consent(ann)
+    connector = bench.connect(ann)
+    bench.sandbox.clock.advance(7100)
+    failing(bench, 4)
+    assert len(connector.calendars()) == 1
+    assert bench.slept == [0.5, 1.0, 2.0, 4.0]
+    assert bench.count("oauth.token") == 1
+
+
+def test_a_store_that_fails_for_long_costs_no_consent_and_nobody_uses_what_is_not_stored(
+    bench: Any, ann: Any
+) -> None:
+    bench.consent(ann)
+    connector = bench.connect(ann)
+    bench.sandbox.clock.advance(7100)
+    failing(bench, 12)
+    for _time in range(2):
+        with pytest.raises(OSError, match="restarts"):
+            connector.calendars()
+        assert bench.count("calendars.list") == 0
+    assert len(connector.calendars()) == 1
+    assert bench.count("oauth.token") == 1
+    assert bench.bearers("calendars.list") == {bench.tokens.load("feishu", ann.open_id).access}
+
+
+def test_a_new_consent_counts_more_than_a_token_that_could_not_be_stored(
+    bench: Any, ann: Any
+) -> None:
+    bench.consent(ann)
+    connector = bench.connect(ann)
+    bench.sandbox.clock.advance(7100)
+    failing(bench, 5)
+    with pytest.raises(OSError, match="restarts"):
+        connector.calendars()
+    new = bench.consent(ann)
+    assert len(connector.calendars()) == 1
+    assert bench.bearers("calendars.list") == {new.access}
+    assert bench.tokens.load("feishu", ann.open_id) == new
+
+
+@pytest.mark.parametrize("usable", [True, False], ids=["still good", "to be refreshed"])
+def test_a_refused_refresh_looks_whether_somebody_else_has_made_it(
+    bench: Any, ann: Any, usable: bool
+) -> None:
+    """Who loses the database for a moment loses the lock, too."""
+    spent = bench.consent(ann)
+    connector = bench.connect(ann)
+    bench.sandbox.clock.advance(7100)
+    bench.provider().connect(ann.open_id).calendars()
+    newer = bench.tokens.load("feishu", ann.open_id)
+    if not usable:
+        bench.sandbox.clock.advance(7100)
+    looks = iter([spent, spent])
+    load = bench.tokens.load
+    bench.tokens.load = lambda *key: next(looks, None) or load(*key)
+    assert len(connector.calendars()) == 1
+    assert (bench.tokens.load("feishu", ann.open_id) == newer) is usable
+
+
 def test_keeping_alive_refreshes_an_idle_account_and_leaves_a_busy_one_alone(
     bench: Any, ann: Any
 ) -> None:
