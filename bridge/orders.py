@@ -53,6 +53,18 @@ def _set(runtime: Runtime, link: Link, state: LinkState, reason: str) -> None:
         tx.hint([link.id], runtime.system.now())
 
 
+def connected(runtime: Runtime, connector: str, account: str) -> None:
+    """Links that waited for this account's consent wait no longer: a running service takes them
+    up."""
+    links = [
+        link.id
+        for link in runtime.store.links()
+        if any((end.connector, end.account) == (connector, account) for end in (link.a, link.b))
+    ]
+    with runtime.store.begin() as tx:
+        tx.hint(links, runtime.system.now())
+
+
 # -- events ----------------------------------------------------------------------------------------
 
 

@@ -443,7 +443,10 @@ class Consents(Protocol):
     """A provider whose users must each give consent (OAuth code flow with PKCE, RFC 7636)."""
 
     def authorize_url(self, *, redirect_uri: str, state: str, challenge: str) -> str:
-        """Where to send the user. `challenge` is the S256 challenge of the verifier."""
+        """Where to send the user. `challenge` is the S256 challenge of the verifier. No call.
+
+        Raises `ReauthorizeError` if, as it is configured, users have nothing to consent to.
+        """
 
     def redeem(self, account: str, *, code: str, redirect_uri: str, verifier: str) -> Identity:
         """Trade the code for tokens, store them for `account`, say who consented.

@@ -6,6 +6,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import click
 
+from bridge import orders
 from bridge.commands.consent import Pkce, code_of
 from bridge.commands.session import Session, command
 from bridge.errors import UsageError
@@ -46,24 +47,12 @@ def connect(
             answer = _wait(port, timeout)
         code = code_of(answer, pkce.state)
         who = provider.redeem(account, code=code, redirect_uri=redirect, verifier=pkce.verifier)
-        _wake(runtime, connector, account)
+        orders.connected(runtime, connector, account)
     session.show(
         {"connector": connector, "account": account, "id": who.id, "name": who.name},
         lambda: click.echo(f"connected {account} ({who.name or who.id})"),
     )
     return 0
-
-
-def _wake(runtime: Runtime, connector: str, account: str) -> None:
-    """Links that waited for this consent wait no longer: a running service takes them up."""
-    mine = (connector, account)
-    links = [
-        link.id
-        for link in runtime.store.links()
-        if mine in ((end.connector, end.account) for end in (link.a, link.b))
-    ]
-    with runtime.store.begin() as tx:
-        tx.hint(links, runtime.system.now())
 
 
 def _account(runtime: Runtime, connector: str, user: str) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from starlette.routing import BaseRoute, Mount
 
 from bridge.runtime import Runtime
-from bridge.web import actions, events, links, login, overview
+from bridge.web import accounts, actions, consent, events, links, login, overview
 from bridge.web.sessions import Role
 from bridge.web.site import Entry, Page, Site
 
@@ -32,6 +32,11 @@ ENTRIES = [
     *_acting("/links/{link:int}/events/{unit}/retry", actions.ask_retry, actions.retry),
     *_acting("/links/{link:int}/events/{unit}/drop", actions.ask_drop, actions.drop),
     *_acting("/runs/{run:int}/undo", actions.ask_undo, actions.undo),
+    Entry("/accounts", accounts.accounts_page),
+    Entry("/accounts/invite", accounts.invite, Role.ADMINISTRATOR, posts=True),
+    Entry("/connect/{secret}", consent.invitation_page, None),
+    Entry("/connect/{secret}", consent.depart, None, posts=True),
+    Entry("/consent/callback", consent.arrive, None),
 ]
 
 

@@ -105,6 +105,8 @@ class FeishuProvider:
 
     def authorize_url(self, *, redirect_uri: str, state: str, challenge: str) -> str:
         """See `Consents`."""
+        if self._settings.identity != "user":
+            raise _refused(f"{self.name} acts as the app itself, so users do not consent")
         return self._app.authorize_url(redirect_uri=redirect_uri, state=state, challenge=challenge)
 
     def redeem(self, account: str, *, code: str, redirect_uri: str, verifier: str) -> Identity:
