@@ -30,8 +30,6 @@ __all__ = [
     "open_engine",
 ]
 
-ENGINES = ("embedded", "procrastinate")
-
 
 def open_engine(name: str, store: Store) -> Engine:
     """The engine of that name, which from now on hears of every link that becomes due in the

@@ -123,3 +123,20 @@ def test_it_needs_postgresql_and_says_so(
     [problem] = refused.value.problems
     assert (problem.place, problem.line) == ("service.engine", 3)
     assert "procrastinate needs PostgreSQL" in problem.message
+
+
+def test_without_its_package_the_config_says_what_to_install(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert kind == "procrastinate-postgresql"
+    path = tmp_path / "config.yaml"
+    path.write_text(
+        "database: postgresql://db.example.com/bridge\n"
+        "connectors: {hub: {type: memory, world: w}}\nservice: {engine: procrastinate}\n"
+    )
+    assert load(path).service.engine == "procrastinate"
+    monkeypatch.setattr("bridge.config.find_spec", lambda _name: None)
+    with pytest.raises(ConfigError) as refused:
+        load(path)
+    [problem] = refused.value.problems
+    assert "feishu-calendar-bridge[procrastinate]" in problem.message
