@@ -28,13 +28,14 @@ from sqlalchemy import Connection, Text, cast, column, exists, literal_column, s
 from bridge.jobs.port import LEASE, Engine, Handler, Workers
 from bridge.jobs.running import Runs
 from bridge.store import Store, StoreError, Tx
+from bridge.store.crowding import uncrowded
 from bridge.store.schema import jobs
 
 TASK = "run_link"
 QUEUE = "links"
 TICK = 1.0
 """Seconds between looks for links whose back-off or poll is over, or whose job was lost."""
-SWEEP = 500
+SWEEP = 100
 """How many links are sent in one tick at most."""
 RESCUE_EVERY = 10
 """Ticks between looks for jobs that died with their worker."""
@@ -77,26 +78,24 @@ class ProcrastinateEngine(Engine):
                     "link %s is due, but could not be queued yet: %s", link, error.__cause__
                 )
 
-    def send_due(self, now: datetime) -> None:
-        """Send the links that are due and have no job waiting, each in a transaction of its own:
-        their back-off or poll is over, or their job was lost."""
-        for link in self._unsent(now):
+    def send_due(self, now: datetime, per_account: int | None) -> None:
+        """Send the links that are due, may run and have no job waiting, each in a transaction of
+        its own: their back-off or poll is over, their account was busy, or their job was lost."""
+        for link in self._unsent(now + self.store.skew, per_account):
             with self.store.begin() as tx:
                 self.notify(tx.connection, [link])
 
-    def _unsent(self, now: datetime) -> list[int]:
+    def _unsent(self, now: datetime, per_account: int | None) -> list[int]:
         waiting = exists().where(
             _queue.c.queueing_lock == cast(jobs.c.link_id, Text),
             _queue.c.status == literal_column("'todo'"),
         )
-        query = (
-            select(jobs.c.link_id)
-            .where(jobs.c.run_at <= now + self.store.skew, ~waiting)
-            .order_by(jobs.c.run_at)
-            .limit(SWEEP)
-        )
+        query = select(jobs.c.link_id).where(jobs.c.run_at <= now, ~waiting).order_by(jobs.c.run_at)
         with self.store.reading() as connection:
-            return sorted(connection.scalars(query))
+            if per_account is None:
+                return sorted(connection.scalars(query.limit(SWEEP)))
+            found = uncrowded(connection, query, SWEEP, now, per_account)
+            return sorted(row.link_id for row in found)
 
     def workers(
         self,
@@ -129,6 +128,9 @@ class ProcrastinateWorkers(Workers):
         self._engine = engine
         self._now = now
         self._slots = threads
+        self._per_account = per_account
+        self._crowded = False
+        self._room = asyncio.Event()
         self._runs = Runs(
             engine.store,
             handler,
@@ -136,6 +138,7 @@ class ProcrastinateWorkers(Workers):
             lease=lease,
             per_account=per_account,
             ended=self._ended,
+            freed=self._make_room,
         )
         self._stop = threading.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -172,6 +175,12 @@ class ProcrastinateWorkers(Workers):
         job = tx.job(link)
         if job and job.run_at and job.run_at <= self._now() + tx.skew:
             self._engine.notify(tx.connection, [link])
+
+    def _make_room(self) -> None:
+        """A run has ended: a link that its account had no room for may run now."""
+        if self._crowded and self._loop is not None:
+            with contextlib.suppress(RuntimeError):  # the loop has ended before us
+                self._loop.call_soon_threadsafe(self._room.set)
 
     # -- in the thread of the loop -----------------------------------------------------------------
 
@@ -222,20 +231,25 @@ class ProcrastinateWorkers(Workers):
 
     def _run(self, link: int) -> None:
         try:
-            for claim, owner in self._runs.claim(1, link):
+            claims = self._runs.claim(1, link)
+            self._crowded = self._crowded or not claims
+            for claim, owner in claims:
                 self._runs.run(claim, owner)
         except Exception:  # noqa: BLE001 the link stays due and is sent again
             _log.exception("link %s could not be claimed; trying again", link)
 
     async def _tend(self, app: App) -> None:
         for tick in itertools.count():
+            self._crowded = False
+            self._room.clear()
             try:
-                await _in_thread("unsent", self._engine.send_due, self._now())
+                await _in_thread("unsent", self._engine.send_due, self._now(), self._per_account)
                 if tick % RESCUE_EVERY == 0:
                     await _bury(app)
             except Exception:  # noqa: BLE001 the loop must outlive any fault
                 _log.exception("due links could not be looked for; trying again")
-            await asyncio.sleep(TICK)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._room.wait(), TICK)
 
 
 async def _in_thread(name: str, call: Callable[..., None], *arguments: Any) -> None:

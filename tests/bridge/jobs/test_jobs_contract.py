@@ -287,3 +287,25 @@ def test_a_parked_link_runs_again_when_a_person_says_so(bench, start) -> None:
         assert tx.replay(link, bench.soon(0))
     bench.until(bench.idle)
     assert runs == [2]
+
+
+def test_of_one_account_no_more_links_run_at_once_than_may(bench, start) -> None:
+    links = bench.add_links(8)
+    lock, running, most = threading.Lock(), [0], [0]
+    ran: Counter[int] = Counter()
+
+    def handler(claim: Claim, _fence: Fence) -> Ending:
+        with lock:
+            running[0] += 1
+            most[0] = max(most[0], running[0])
+        time.sleep(0.02)
+        with lock:
+            running[0] -= 1
+            ran[claim.link_id] += 1
+        return Done(None)
+
+    start(handler, threads=4, per_account=2)
+    bench.hint(*links)
+    bench.until(bench.idle)
+    assert ran == Counter(links)
+    assert most[0] <= 2
