@@ -66,12 +66,12 @@ def _regular_expression(value: str) -> str:
 
 
 def _time_of_day(value: Any) -> Any:
-    """`03:00` as a time without zone. YAML reads a bare 3:00 as base 60: 180."""
+    """`03:00` as a time without zone. YAML reads a bare 3:00 in base 60, as 180."""
     if isinstance(value, str) and (match := re.fullmatch(r"(\d{1,2}):(\d{2})", value.strip())):
         hour, minute = map(int, match.groups())
         if hour < 24 and minute < 60:
             return time(hour, minute)
-    elif isinstance(value, int) and 0 <= value < 24 * 60:
+    elif isinstance(value, int) and 60 <= value < 24 * 60:
         return time(*divmod(value, 60))
     raise ValueError('is no time of day; write for example "03:00"')
 

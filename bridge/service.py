@@ -40,6 +40,8 @@ RECONSIDER = timedelta(minutes=15)
 """How often a link that waits for a person is tried again by itself."""
 NEWCOMERS = 60.0
 """Seconds between attempts to start links that could not start."""
+NEWS_OF_CONSENT = 2.0
+"""Seconds between looks whether somebody has connected an account that such a link waits for."""
 STRANGER = timedelta(minutes=1)
 """When a link that this process does not know is due again; another process may know it."""
 STOP_WITHIN = 8.5
@@ -130,11 +132,20 @@ class Service:
         return not self._only.isdisjoint(("intake", "web"))
 
     def _await(self) -> None:
-        while self._absent and not self._stopping.wait(NEWCOMERS):
+        while self._absent and not self._stopping.wait(NEWS_OF_CONSENT):
             try:
-                self.take_in()
+                self._wait_for_consents()
+                if not self._stopping.is_set():
+                    self.take_in()
             except Exception:  # noqa: BLE001 the loop must outlive any fault
                 self._log.exception("new links could not be looked at; trying again")
+
+    def _wait_for_consents(self) -> None:
+        """Until an account was connected, a minute at most."""
+        known = self._store.tokens.accounts()
+        for _look in range(int(NEWCOMERS / NEWS_OF_CONSENT)):
+            if self._stopping.wait(NEWS_OF_CONSENT) or self._store.tokens.accounts() != known:
+                return
 
     def take_in(self) -> None:
         """Try the links that could not start; those that can now begin to run."""

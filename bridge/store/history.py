@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import and_, delete, exists, insert, or_, select, update
 
 from bridge.records import Intent, JournalEntry, Op, Run, RunKind, Side
 from bridge.store.errors import StoreError
@@ -108,6 +108,20 @@ class HistoryWrites(HistoryReads, Writes):
         """Append entries, whose `id` is ignored, in their order."""
         for chunk in chunks(list(entries)):
             self.connection.execute(insert(journal), [_entry_row(entry) for entry in chunk])
+
+    def forget_runs(self, before: datetime, idle_before: datetime, limit: int = 5000) -> int:
+        """Remove runs older than `before`, and those older than `idle_before` that wrote nothing to
+        the journal, except the last one of each link; how many, at most `limit` at once."""
+        wrote = or_(
+            exists().where(journal.c.run_id == runs.c.id),
+            exists().where(intents.c.run_id == runs.c.id),
+        )
+        later = runs.alias("later")
+        last = ~exists().where(later.c.link_id == runs.c.link_id, later.c.id > runs.c.id)
+        idle = and_(runs.c.started < idle_before, ~wrote)
+        old = select(runs.c.id).where(or_(runs.c.started < before, idle), ~last)
+        forgotten = delete(runs).where(runs.c.id.in_(old.order_by(runs.c.id).limit(limit)))
+        return self.connection.execute(forgotten).rowcount
 
     def forget_journal(self, before: datetime) -> int:
         """Remove entries older than that; how many there were."""

@@ -13,16 +13,17 @@ _LIST_OF_CALENDARS = frozenset(
         "calendar.calendar.acl.deleted_v4",
     }
 )
-LISTENED = (_EVENTS_OF_CALENDAR, *sorted(_LIST_OF_CALENDARS))
-"""The event types to register for."""
+_CONSENT_WITHDRAWN = "auth.user_access_token.revoked_v4"
 
 
 def hints_of(connector: str, payload: Mapping[str, Any]) -> tuple[Hint, ...]:
     """The hints in one event; none for a type that we do not know.
 
     A change inside a calendar names the calendar (docs: event changed), a change of somebody's
-    list of calendars or rights names the users (docs: calendar changed, ACL created / deleted).
-    All other fields are a grey release and may be missing: they are not looked at.
+    list of calendars or rights names the users (docs: calendar changed, ACL created / deleted), a
+    withdrawn consent its user (docs: user access token revoked): a look at his calendars shows
+    whether it has been given anew since. All other fields are a grey release and may be missing:
+    they are not looked at.
     """
     header, event = _mapping(payload.get("header")), _mapping(payload.get("event"))
     kind, id_ = header.get("event_type"), str(header.get("event_id") or "")
@@ -35,6 +36,8 @@ def hints_of(connector: str, payload: Mapping[str, Any]) -> tuple[Hint, ...]:
             for user in users
             if user
         )
+    if kind == _CONSENT_WITHDRAWN and event.get("open_id"):
+        return (Hint(connector=connector, account=str(event["open_id"]), id=id_),)
     return ()
 
 

@@ -125,6 +125,19 @@ def test_a_withdrawn_consent_is_told_deletes_nothing_and_is_mended_by_connect(
     assert desk.titles() == desk.source_titles()
 
 
+def test_a_withdrawn_consent_is_told_before_anything_has_failed_for_it(desk: Any) -> None:
+    """Feishu says so itself, and nobody has to wait for the next poll."""
+    desk.by_webhook()
+    desk.configure(service={"listen": "127.0.0.1:0", "poll": "1d"})
+    with desk.serving() as service:
+        desk.point(service)
+        before = desk.stored()
+        desk.feishu.control("revoke", {"user": ALICE})
+        assert desk.until(lambda: desk.link().state is LinkState.WAITING)
+        assert "calbridge connect feishu" in desk.link().reason
+        assert desk.stored() == before
+
+
 def _agree(url: str) -> None:
     """A browser whose user agrees at once; it knocks until the terminal listens."""
 
