@@ -1,11 +1,12 @@
 """Accounts that do not answer, as all processes know them."""
 
 from collections.abc import Collection, Mapping
+from datetime import datetime
 
-from sqlalchemy import ColumnElement, delete, select, tuple_
+from sqlalchemy import ColumnElement, delete, func, literal, select, tuple_
 
 from bridge.circuit import Circuit
-from bridge.store.schema import circuits
+from bridge.store.schema import Instant, circuits
 from bridge.store.session import Reads, Writes
 from bridge.store.texts import storable
 
@@ -45,6 +46,11 @@ class CircuitWrites(CircuitReads, Writes):
     def drop_circuits(self, accounts: Collection[Account]) -> None:
         """They are well."""
         self.connection.execute(delete(circuits).where(_among(accounts)))
+
+    def forget_circuits(self, before: datetime) -> None:
+        """Forget accounts that no link has asked about since then."""
+        last = func.coalesce(circuits.c.until, circuits.c.since)
+        self.connection.execute(delete(circuits).where(last < literal(before, Instant)))
 
 
 def _among(accounts: Collection[Account]) -> ColumnElement[bool]:

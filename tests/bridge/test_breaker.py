@@ -155,3 +155,15 @@ def test_all_processes_know_of_it(
     clock.advance(BASE)
     assert elsewhere.admit(ANN_TOO) is None
     assert breaker.admit(ANN) == clock.time + LOOK
+
+
+def test_an_account_that_no_link_uses_any_more_is_forgotten(
+    breaker: Breaker, store: Store, clock: Watch
+) -> None:
+    until = broken(breaker)
+    breaker.failed(BOB, fault(BOB))
+    clock.advance(timedelta(hours=1))
+    breaker.failed(ANN, fault(ANN))
+    with store.begin() as tx:
+        tx.forget_circuits(until + timedelta(minutes=10))
+    assert set(store.circuits()) == {("hub", "ann")}
