@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from starlette.responses import Response
 
 from bridge import orders
+from bridge.decision import Action
 from bridge.plan import LinkPlan
-from bridge.records import LinkState, Op, Run, Side
+from bridge.records import Link, LinkState, Op, Run
 from bridge.web.links import link_of, ready_of, unit_of
 from bridge.web.site import NotHere, Visit
 
@@ -90,7 +91,7 @@ def ask_approve(visit: Visit) -> Response:
     if ready.link.state is not LinkState.HELD:
         return visit.go(f"/links/{ready.link.id}", visit._("It is no longer held."))
     told = visit.runtime.link_pass(ready, approved=True).plan()
-    deleted, others = _planned(visit, told)
+    deleted, others = _planned(visit, ready.link, told)
     return _confirm(
         visit,
         title=visit._("Approve what {link} is held for?", link=ready.link.name),
@@ -107,9 +108,9 @@ def ask_approve(visit: Visit) -> Response:
     )
 
 
-def _planned(visit: Visit, told: LinkPlan) -> tuple[list[str], int]:
+def _planned(visit: Visit, link: Link, told: LinkPlan) -> tuple[list[str], int]:
     deletions = [action for action in told.actions if action.op is Op.DELETE]
-    lines = [_line(visit, action.op, action.side, action.title) for action in deletions]
+    lines = [_line(visit, link, action) for action in deletions]
     return lines, len(told.actions) - len(deletions)
 
 
@@ -190,7 +191,7 @@ def ask_undo(visit: Visit) -> Response:
     run = _run_of(visit)
     ready = orders.writable(visit.runtime, run)
     told = orders.undo_of(visit.runtime, ready, run).preview()
-    lines = [_line(visit, action.op, action.side, action.title) for action in told.actions]
+    lines = [_line(visit, ready.link, action) for action in told.actions]
     left = [f"{item.title}: {visit.told(item.why)}" for item in told.left]
     return _confirm(
         visit,
@@ -232,14 +233,14 @@ def undo(visit: Visit) -> Response:
     return visit.go(f"/links/{ready.link.id}", said or visit._("It is being done."))
 
 
-def _line(visit: Visit, op: Op, side: Side, title: str) -> str:
-    facts = {"title": title, "side": side.value.upper()}
-    match op:
+def _line(visit: Visit, link: Link, action: Action) -> str:
+    facts = {"title": action.title, "side": link.endpoint(action.side).connector}
+    match action.op:
         case Op.CREATE:
-            return visit._("create “{title}” on {side}", **facts)
+            return visit._("create “{title}” at {side}", **facts)
         case Op.UPDATE:
-            return visit._("change “{title}” on {side}", **facts)
+            return visit._("change “{title}” at {side}", **facts)
         case Op.DELETE:
-            return visit._("delete “{title}” on {side}", **facts)
+            return visit._("delete “{title}” at {side}", **facts)
         case _:
-            return title
+            return action.title

@@ -5,7 +5,8 @@ from collections.abc import Callable
 from starlette.routing import BaseRoute, Mount
 
 from bridge.runtime import Runtime
-from bridge.web import accounts, actions, consent, events, links, login, overview
+from bridge.web import accounts, actions, activity, consent, events, links, login, overview, week
+from bridge.web.health import health_routes
 from bridge.web.sessions import Role
 from bridge.web.site import Entry, Page, Site
 
@@ -27,6 +28,7 @@ ENTRIES = [
     *_acting("/links/{link:int}/pause", actions.ask_pause, actions.pause),
     *_acting("/links/{link:int}/resume", actions.ask_resume, actions.resume),
     *_acting("/links/{link:int}/approve", actions.ask_approve, actions.approve),
+    Entry("/links/{link:int}/week", week.week_page),
     Entry("/events", events.search),
     Entry("/links/{link:int}/events/{unit}", events.event_page),
     *_acting("/links/{link:int}/events/{unit}/retry", actions.ask_retry, actions.retry),
@@ -37,6 +39,7 @@ ENTRIES = [
     Entry("/connect/{secret}", consent.invitation_page, None),
     Entry("/connect/{secret}", consent.depart, None, posts=True),
     Entry("/consent/callback", consent.arrive, None),
+    Entry("/activity", activity.activity_page),
 ]
 
 
@@ -44,6 +47,7 @@ def routes(
     runtime: Runtime, address: Callable[[], str], wake: Callable[[], None]
 ) -> list[BaseRoute]:
     """What is served beside the webhooks; nothing but health where nobody could log in."""
-    if not runtime.config.web.served:
-        return []
-    return [Mount("/", Site(runtime, address, wake).app(ENTRIES))]
+    found = health_routes(runtime)
+    if runtime.config.web.served:
+        found.append(Mount("/", Site(runtime, address, wake).app(ENTRIES)))
+    return found
