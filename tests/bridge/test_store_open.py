@@ -8,16 +8,18 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 
 import bridge.store.migrate
 from bridge.records import Endpoint, Link
-from bridge.store import Store, StoreError, open_store
+from bridge.store import OutdatedError, Store, StoreError, open_store
 from bridge.store.database import open_database
+from bridge.store.migrate import migrate
 from bridge.store.schema import HEAD, metadata
 from bridge.vault import Vault
 
@@ -54,6 +56,87 @@ def test_a_database_of_a_newer_program_is_refused_unchanged(
     with pytest.raises(StoreError, match=r"schema 9999.*newer.*update the program"):
         open_again()
     assert store.links() == []
+
+
+OPENER = """
+import sys
+from datetime import UTC, datetime
+from bridge.store import open_store
+from bridge.vault import Vault
+
+sys.stdin.readline()
+store = open_store(sys.argv[1], vault=Vault([sys.argv[2]]), now=lambda: datetime.now(UTC))
+print(store.instance)
+"""
+
+
+@pytest.mark.parametrize(
+    ("database_url", "old"), [("sqlite", None), ("postgresql", "0001")], indirect=["database_url"]
+)
+def test_processes_that_start_together_migrate_once(database_url: str, old: str | None) -> None:
+    if old is not None:
+        _migrate_to(database_url, old)
+    opener = [sys.executable, "-c", OPENER, database_url, Vault.generate_key()]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    starting = [subprocess.Popen(opener, text=True, **pipes) for _ in range(2)]
+    told = [process.communicate("go\n", timeout=120) for process in starting]
+    assert [process.returncode for process in starting] == [0, 0], told
+    assert len({instance for instance, _errors in told}) == 1
+    database = open_database(database_url)
+    with database.reading() as connection:
+        assert MigrationContext.configure(connection).get_current_revision() == HEAD
+    database.close()
+
+
+def _migrate_to(url: str, revision: str) -> None:
+    config = Config()
+    folder = Path(bridge.store.migrate.__file__).parent / "migrations"
+    config.set_main_option("script_location", str(folder))
+    config.set_main_option("path_separator", "os")
+    database = open_database(url)
+    with database.writing() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, revision)
+    database.close()
+
+
+def test_a_program_whose_database_was_migrated_meanwhile_writes_nothing_more(
+    store: Store, open_again: Callable[[], Store]
+) -> None:
+    running = open_again()
+    with store.begin() as tx:
+        tx.connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    assert running.outdated == ""
+    for _time in range(2):
+        with pytest.raises(OutdatedError, match=r"9999.*nothing more is written"), running.begin():
+            pytest.fail("the transaction must not begin")
+    assert "9999" in running.outdated
+    assert running.links() == []
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_a_migration_waits_for_who_writes_and_who_comes_then_finds_it_done(
+    store: Store, open_again: Callable[[], Store], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A transaction that began by the old schema ends by it."""
+    running, upgraded = open_again(), threading.Event()
+
+    def upgrade(connection: Connection) -> None:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+        upgraded.set()
+
+    monkeypatch.setattr(bridge.store.migrate, "_upgrade", upgrade)
+    monkeypatch.setattr(bridge.store.migrate, "HEAD", "9999")
+    migrating = threading.Thread(target=lambda: migrate(store._database))
+    with running._database.writing() as connection:
+        connection.execute(text("SELECT version_num FROM alembic_version"))
+        migrating.start()
+        assert not upgraded.wait(0.3)
+    assert upgraded.wait(20)
+    migrating.join()
+    monkeypatch.undo()
+    with pytest.raises(OutdatedError), running.begin():
+        pytest.fail("the transaction must not begin")
 
 
 def test_many_may_open_an_empty_database_at_once(open_again: Callable[[], Store]) -> None:
@@ -116,8 +199,8 @@ with store.begin() as tx:
 def test_killed_inside_a_transaction_only_the_committed_stays(
     database_url: str, open_again: Callable[[], Store]
 ) -> None:
-    command = [sys.executable, "-c", KILLED, database_url, Vault.generate_key()]
-    assert subprocess.run(command, check=False).returncode == -9
+    killed = [sys.executable, "-c", KILLED, database_url, Vault.generate_key()]
+    assert subprocess.run(killed, check=False).returncode == -9
     store = open_again()
     assert [link.uid for link in store.links()] == ["kept"]
     with store.begin() as tx:
