@@ -75,7 +75,8 @@ class Access:
         origin = request.headers.get("origin")
         if origin is None:
             return True
-        return urlsplit(origin).netloc in {request.headers.get("host"), self._public.netloc}
+        ours = {request.headers.get("host"), self._public.netloc} - {"", None}
+        return urlsplit(origin).netloc in ours
 
     def visitor(self, request: HTTPConnection, session: Session) -> Visitor | None:
         """Who it is, None for a stranger."""
