@@ -170,6 +170,8 @@ def transfer(before: Event, after: Event, onto: Event, only: Collection[Path] | 
         }
         overrides[override.key] = _inherit(override, onto.details, result.details, alone)
     _transfer_occurrences(found, before, via, result, overrides)
+    for key in aligned(before, after).overrides_by_key.keys() - after.overrides_by_key.keys():
+        _give_back(_key_on(result, via, key), result, overrides)
     return recurrence.tidy(
         replace(result, overrides=tuple(overrides[key] for key in sorted(overrides)))
     )
@@ -216,7 +218,9 @@ def _transfer_occurrences(
         here = _key_on(result, via, key)
         exists = values.pop("exists", None)
         if exists is False:
-            overrides[here] = Override(key=here, cancelled=True)
+            overrides.pop(here, None)
+            if is_member(after, key) or is_member(before, key):
+                overrides[here] = Override(key=here, cancelled=True)
             continue
         inherits = key not in after.overrides_by_key
         if exists and inherits:
@@ -224,33 +228,57 @@ def _transfer_occurrences(
                 del overrides[here]
             continue
         current = shown(replace(result, overrides=tuple(overrides.values())), here)
-        base = current or _revived(after, key, result, here)
+        base = current or _revived(after, key, result, here, new=bool(exists))
         if base is None:
             continue
-        new = _following(values, shown(before, key), base, result, here) if inherits else values
+        new = (
+            _following(values, shown(before, key), base, result, here)
+            if inherits
+            else _agreeing(values, after, result)
+        )
         when = new.pop("when", base.when)
         if here != key and when == recurrence.when_of(after, key):
             when = recurrence.when_of(result, here)
         overrides[here] = Override(key=here, details=replace(base.details, **new), when=when)
 
 
-def _revived(after: Event, key: Key, series: Event, here: Key) -> Shown | None:
+def _give_back(key: Key, series: Event, overrides: dict[Key, Override]) -> None:
+    """End an exception that is none any more. One that the rule has no date for would stand on
+    just because it was one."""
+    override = overrides.get(key)
+    ruled = recurrence.when_of(series, key)
+    if override is not None and (override.details, override.when) == (series.details, ruled):
+        del overrides[key]
+
+
+def _revived(after: Event, key: Key, series: Event, here: Key, *, new: bool) -> Shown | None:
     """An occurrence of `after` that was not there on the other side: in what it agrees with its
-    series, it agrees with that one, too. One that the other series has no date for keeps its
-    time, as exceptions do that a new rule leaves behind."""
+    series, it agrees with that one, too; a `new` one in all that is not its own change. One that
+    the other series has no date for keeps its time, as exceptions do that a new rule leaves behind.
+    """
     there = shown(after, key)
     if there is None:
         return None
     agreed = {
         name: getattr(series.details, name)
         for name in DETAIL_FIELDS
-        if getattr(there.details, name) == getattr(after.details, name)
+        if new or getattr(there.details, name) == getattr(after.details, name)
     }
     dated = is_member(replace(series, overrides=()), here)
     ruled = dated and there.when == recurrence.when_of(after, key)
     return Shown(
         replace(there.details, **agreed), recurrence.when_of(series, here) if ruled else there.when
     )
+
+
+def _agreeing(changed: Mapping[str, Any], after: Event, series: Event) -> dict[str, Any]:
+    """The values of an occurrence, those of its series where it has come to agree with it."""
+    return {
+        name: getattr(series.details, name)
+        if name in DETAIL_FIELDS and value == getattr(after.details, name)
+        else value
+        for name, value in changed.items()
+    }
 
 
 def _following(

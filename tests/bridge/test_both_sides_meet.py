@@ -91,6 +91,12 @@ MEETINGS = {
     "an occurrence that kept the old title when the new one does not stand": (
         DAILY, renamed(AWAY, "Sprint"), renamed(DAILY, "Review"),
     ),
+    "an occurrence that was given back to a series without its date": (
+        AWAY, reverted(AWAY, SECOND), weekly(AWAY),
+    ),
+    "exceptions dropped with a move that does not stand, on dates that the rule has not": (
+        AWAY, weekly(AWAY), replace(moved(DAILY, start=LATER), overrides=()),
+    ),
     "a single event out of a series whose occurrence was edited": (
         DAILY, replace(DAILY, rule=None), edited(DAILY, SECOND, title="Special"),
     ),
@@ -161,26 +167,53 @@ def test_what_left_the_window_while_waiting_waits_no_more() -> None:
 # -- any two changes -------------------------------------------------------------------------------
 
 
+RULES = st.sampled_from(
+    ["FREQ=DAILY;COUNT=6", "FREQ=DAILY;INTERVAL=2;COUNT=4", "FREQ=WEEKLY;COUNT=3"]
+)
 TITLES = st.sampled_from(["Standup", "Review", "Sprint"])
+
+
+def occurrence_edit(draw: st.DrawFn, content: Event) -> Event:
+    key = draw(st.sampled_from((SECOND, THIRD)))
+    match draw(st.integers(0, 4)):
+        case 0:
+            return renamed(content, draw(TITLES))
+        case 1:
+            return edited(content, key, title=draw(TITLES))
+        case 2:
+            return cancelled(content, key)
+        case 3:
+            return moved(content, key, start=f"{key[:10]}T{draw(st.integers(15, 20))}:00")
+        case _:
+            return reverted(content, key)
 
 
 @st.composite
 def changed(draw: st.DrawFn, content: Event) -> Event:
     """The series after a few edits of one person."""
     for _ in range(draw(st.integers(0, 3))):
-        key = draw(st.sampled_from((SECOND, THIRD)))
-        match draw(st.integers(0, 4)):
-            case 0:
-                content = renamed(content, draw(TITLES))
-            case 1:
-                content = edited(content, key, title=draw(TITLES))
-            case 2:
-                content = cancelled(content, key)
-            case 3:
-                content = moved(content, key, start=f"{key[:10]}T{draw(st.integers(15, 20))}:00")
-            case _:
-                content = reverted(content, key)
+        content = occurrence_edit(draw, content)
     return recurrence.tidy(content)
+
+
+@st.composite
+def reshaped(draw: st.DrawFn, content: Event) -> Event:
+    """The series with another rule or another time, as clients do it that keep its exceptions,
+    and as those that drop them."""
+    if draw(st.booleans()):
+        rule = recurrence.parse_rule(draw(RULES), content.when)
+        return recurrence.tidy(replace(content, rule=rule))
+    day = draw(st.sampled_from(["2026-03-02", "2026-03-04"]))
+    content = moved(content, start=f"{day}T{draw(st.integers(8, 11)):02}:30")
+    return recurrence.tidy(replace(content, overrides=()) if draw(st.booleans()) else content)
+
+
+@st.composite
+def changed_once(draw: st.DrawFn, content: Event) -> Event:
+    """The series after one edit of any kind."""
+    if draw(st.booleans()):
+        return draw(reshaped(content))
+    return recurrence.tidy(occurrence_edit(draw, content))
 
 
 @settings(max_examples=400)
@@ -195,4 +228,19 @@ def test_whatever_two_people_change_both_end_the_same(
     both = merge.changes(before, a).keys() & merge.changes(before, b).keys()
     assume(not any(len(path) == 3 for path in both))
     one, other = meet(before, a, b, winner)
+    assert one == other
+
+
+@settings(max_examples=400)
+@given(st.data(), st.sampled_from([Conflict.A, Conflict.B]), st.booleans())
+def test_whatever_meets_a_new_schedule_both_end_the_same(
+    data: st.DataObject, winner: Conflict, turned: bool
+) -> None:
+    before = DAILY
+    for _ in range(data.draw(st.integers(0, 2))):
+        before = data.draw(changed_once(before))
+    a, b = data.draw(reshaped(before)), data.draw(changed_once(before))
+    both = merge.changes(before, a).keys() & merge.changes(before, b).keys()
+    assume(not any(len(path) == 3 for path in both))
+    one, other = meet(before, b, a, winner) if turned else meet(before, a, b, winner)
     assert one == other
