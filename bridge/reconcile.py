@@ -20,7 +20,7 @@ from mappings import merge, recurrence
 from mappings.merge import Path
 from mappings.model import Event, Loss
 from mappings.policy import Content, EditVersusDelete, Unwritable
-from mappings.projection import project
+from mappings.projection import all_cancelled, project
 
 __all__ = [
     "GONE", "Action", "Clash", "Decision", "Missing", "Rules", "Seen", "decide", "difference",
@@ -32,6 +32,7 @@ def decide(unit: Unit, seen: Mapping[Side, Seen], rules: Rules) -> Decision:
     """The next step of one unit, given what the sides showed in this pass."""
     if unit.state is UnitState.DROPPED:
         return _decide_dropped(unit, seen)
+    seen = {side: GONE if _emptied(unit, side, shown) else shown for side, shown in seen.items()}
     # That something is gone is news only where we believed it to be; a ref without a shadow is
     # half a creation, whose other half has to go too.
     gone = tuple(
@@ -75,6 +76,12 @@ def extension(unit: Unit, now: datetime) -> Decision:
         for side, copy in due
     )
     return Decision(unit=unit, actions=actions)
+
+
+def _emptied(unit: Unit, side: Side, shown: Seen) -> bool:
+    """Whether somebody removed every single occurrence of a copy: it is not there any more."""
+    known = unit.home is not side and unit.copy(side) is not None
+    return known and isinstance(shown, Copy) and all_cancelled(shown.event)
 
 
 def _now(unit: Unit, seen: Mapping[Side, Seen], side: Side) -> Copy | None:
@@ -165,8 +172,9 @@ def _recreate(unit: Unit, side: Side, now: Copy, rules: Rules, cause: str) -> De
     decision = _decide_copy(row, side.other, now, rules)
     desired = None
     if unit.home is side and decision.unit is not None:
-        # The copy itself has not been written under the link's present rules.
-        decision = replace(decision, unit=replace(decision.unit, policy_digest=unit.policy_digest))
+        # The copy itself has not been written under the link's present rules, nor did all of what
+        # it shows become part of the original.
+        decision = replace(decision, unit=replace(decision.unit, policy_digest=""))
     if unit.home is side and was is not None and shadow is not None:
         edits = carried(merge.changes(shadow.event, now.event), side.other, unit.home, rules)
         whole = merge.transfer(shadow.event, now.event, was.event, edits.keys())

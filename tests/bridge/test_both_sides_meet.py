@@ -14,7 +14,7 @@ from connectors.testing.builders import cancelled, edited, event, moved, reverte
 from mappings import merge, recurrence
 from mappings.limits import TargetLimits
 from mappings.model import Attendee, Event, Key, Person
-from mappings.policy import Conflict, Policy
+from mappings.policy import Conflict, Content, Policy
 
 A, B = Side.A, Side.B
 LIMITS = TargetLimits(meeting_url=True, attachments=True, responses=True, zero_duration=True)
@@ -145,6 +145,20 @@ def test_an_original_that_is_made_anew_invites_nobody() -> None:
     assert (action.side, action.desired.details.title) == (B, "Kept")
     assert action.desired.details.attendees == ()
     assert any("guest@example.com" in line for line in action.desired.details.footer)
+
+
+def test_what_was_edited_while_masked_does_not_stay_on_a_copy_whose_original_was_made_anew() -> None:
+    row = known(DAILY, home=B)
+    now = copy(A, edited(DAILY, title="Kept", description="masked"))
+    masking = replace(rules(), policy=Policy(content=Content.TITLE), digest="masking")
+    anew = decide(row, {A: now, B: GONE}, masking)
+    (created,) = anew.actions
+    assert anew.unit is not None
+    assert created.desired is not None
+    made = anew.unit.with_copy(B, copy(B, created.desired))
+    (action,) = decide(made, {A: now}, rules()).actions
+    assert action.desired is not None
+    assert (action.side, action.desired.details) == (A, created.desired.details)
 
 
 def test_what_left_the_window_while_waiting_waits_no_more() -> None:
