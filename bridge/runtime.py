@@ -204,7 +204,8 @@ class Runtime:
         if problems:
             raise ConfigError(self.config.source, tuple(problems))
         if store and fresh:
-            with self.store.begin() as tx:
+            # Processes that start together must not both believe that a link is new.
+            with self.store.lock("links"), self.store.begin() as tx:
                 for config, link, spec in fresh:
                     result.append(ReadyLink(config=config, link=tx.put_link(link)))
                     tx.put_setting(_spec(config), spec)
