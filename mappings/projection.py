@@ -102,7 +102,7 @@ class _Projector:
         )
         if event.overrides:
             result = recurrence.tidy(result)
-        if _all_cancelled(result):
+        if all_cancelled(result):
             reason = "all its occurrences are cancelled"
             return Projection(event=None, losses=tuple(self._losses), skipped=reason)
         return Projection(event=result, losses=tuple(self._losses))
@@ -300,7 +300,7 @@ class _Projector:
         return None if self._limits.default_reminders else ()
 
 
-def _all_cancelled(event: Event) -> bool:
+def all_cancelled(event: Event) -> bool:
     """True for a series of which nothing is left to show; a target may refuse such a series."""
     if not event.overrides or (event.rule is not None and event.rule.until is None):
         return False

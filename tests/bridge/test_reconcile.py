@@ -340,6 +340,14 @@ def test_the_source_s_deletion_beats_the_target_s_edit_where_only_the_source_tra
     assert (action.op, action.side) == (Op.DELETE, B)
 
 
+@pytest.mark.parametrize("home", [B, None])
+def test_who_removes_every_occurrence_of_a_copy_deletes_it(home: Side | None) -> None:
+    twice = event("Standup", rule="FREQ=DAILY;COUNT=2")
+    none_left = cancelled(cancelled(twice, Key("2026-03-02T09:00:00")), KEY)
+    decision = decide(unit(twice, twice, home=home), {A: copy(A, none_left)}, rules(TWO_WAY))
+    assert (only(decision).op, only(decision).side) == (Op.DELETE, B)
+
+
 def test_what_cannot_travel_does_not_outlive_a_deletion() -> None:
     theirs = edited(LUNCH, footer=("Attendees: Bob",))
     action = only(decide(unit(LUNCH, LUNCH), {A: GONE, B: copy(B, theirs)}, rules(TWO_WAY)))

@@ -67,6 +67,11 @@ def unit_of(title: str) -> int | None:
     return int(found[1]) if found else None
 
 
+def in_sight(client: Client) -> list[Line]:
+    """What people see: of a series without a single occurrence left, nothing."""
+    return [line for line in client.lines() if not line.series or client.places(line.id)]
+
+
 def own_words(line: Line) -> set[str]:
     """The values of an event or series without those of its exceptions."""
     return {word for text in line.texts[:3] for word in WORDS.findall(text)}
@@ -277,6 +282,7 @@ class _Deed:
 
     def _cancel_occurrence(self, line: Line) -> None:
         self._client.remove(self._place(line).id)
+        self._note_deleted(unit_of(line.title) or 0)
 
     def _split(self) -> None:
         def split(line: Line) -> None:
@@ -296,9 +302,12 @@ class _Deed:
             unit.append(unit_of(line.title) or 0)
 
         self._to(delete)
-        # Of a unit that is several items there, a person may have deleted one.
-        if all(unit_of(line.title) != unit[0] for line in self._client.lines()):
-            self._ledger.deleted.setdefault(unit[0], set()).add(self._step.place)
+        self._note_deleted(unit[0])
+
+    def _note_deleted(self, unit: int) -> None:
+        """Of a unit that is several items there, a person may have deleted one."""
+        if all(unit_of(line.title) != unit for line in in_sight(self._client)):
+            self._ledger.deleted.setdefault(unit, set()).add(self._step.place)
 
     def _recreate(self) -> None:
         self._delete(self._client.remove)

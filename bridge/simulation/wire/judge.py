@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 
 from bridge.records import JournalEntry, Side, Unit, UnitState
 from bridge.runtime import ReadyLink, Runtime
-from bridge.simulation.wire.folk import WORDS, Ledger, Written, unit_of
+from bridge.simulation.wire.folk import WORDS, Ledger, Written, in_sight, unit_of
 from bridge.verify import verify
 from connectors.contract import Whole
 from connectors.sandbox.worlds.town import HUB, Household
@@ -42,7 +42,7 @@ class _Judge:
         self._seen: dict[str, dict[int, set[str]]] = {}
         for place, client in household.clients.items():
             seen: dict[int, set[str]] = {}
-            for line in client.lines():
+            for line in in_sight(client):
                 if (unit := unit_of(line.title)) is not None:
                     found = {word for text in line.texts for word in WORDS.findall(text)}
                     seen.setdefault(unit, set()).update(found)

@@ -23,13 +23,15 @@ class Caller:
 
 @dataclass(frozen=True)
 class Call:
-    """One call. `args` are the path parameters, percent-decoded; `body` a JSON object."""
+    """One call. `args` are the path parameters, percent-decoded; `body` a JSON object; `at_once`
+    for a user's own client, which shows at once what he does there."""
 
     world: World
     caller: Caller
     args: dict[str, str] = field(default_factory=dict)
     body: dict[str, Any] = field(default_factory=dict)
     query: dict[str, str] = field(default_factory=dict)
+    at_once: bool = False
 
     @property
     def user(self) -> User:

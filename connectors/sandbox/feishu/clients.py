@@ -94,4 +94,4 @@ class Person:
         sandbox = self._sandbox
         caller = Caller(sandbox.app, self.user, "user", ALL_SCOPES)
         with sandbox.lock, sandbox.world.unmailed():
-            return handler(Call(sandbox.world, caller, args, body, query))
+            return handler(Call(sandbox.world, caller, args, body, query, at_once=True))

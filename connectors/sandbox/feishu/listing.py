@@ -52,7 +52,8 @@ def list_events(call: Call) -> Json:
 
 def _visible(call: Call) -> float:
     """Writes after this moment have not reached the listing yet."""
-    return call.world.clock.time() - call.world.switches.lag_seconds
+    lag = 0.0 if call.at_once else call.world.switches.lag_seconds
+    return call.world.clock.time() - lag
 
 
 def _resume(call: Call, calendar: Calendar, token: Json, size: int, *, anchored: bool) -> Json:
