@@ -18,7 +18,7 @@ from connectors.google.client import Client, Wire
 from connectors.google.errors import PROVIDER, AbsentError, ForbiddenError
 from connectors.google.reading import Reader, exception, follows_rule, with_exceptions
 from mappings import google as dialect
-from mappings import recurrence
+from mappings import merge, recurrence
 from mappings.members import is_member
 from mappings.model import Attendee, Details, Event, Key, Override
 
@@ -60,7 +60,8 @@ class Writer:
         return with_exceptions(made, written)
 
     def update(self, calendar: str, copy: Copy, event: Event) -> Copy:
-        """As `Connector.update`. Two calls for the event itself, one or two per occurrence.
+        """As `Connector.update`. Two calls for the event itself, three where a series gets another
+        time or rule, one or two per occurrence.
 
         What becomes of exceptions when their series is changed is not documented; they are read
         again and put right where they differ.
@@ -164,6 +165,8 @@ class Writer:
             if _alike(shown.event, new):
                 return wire  # an earlier attempt of ours arrived after all
             self._expected(calendar, copy, wire)
+            if copy.event.recurring and merge.schedule(copy.event) != merge.schedule(new):
+                self._expect_exceptions(calendar, copy, wire)
             try:
                 return self._client.write(
                     "events.update",
@@ -191,6 +194,13 @@ class Writer:
         if same or shown.version() == copy.version():
             return shown
         raise _changed_meanwhile(copy.ref, self._reader.of_wire(calendar, wire))
+
+    def _expect_exceptions(self, calendar: str, copy: Copy, wire: Wire) -> None:
+        """Raise `ConflictError` if somebody changed an occurrence since: a new time or rule may end
+        exceptions, and the version of their series does not tell of them. One call."""
+        now = self._reader.of_wire(calendar, wire)
+        if now is None or not _alike(now.event, copy.event):
+            raise _changed_meanwhile(copy.ref, now)
 
     # -- occurrences ---------------------------------------------------------------------------
 

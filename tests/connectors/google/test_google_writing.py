@@ -250,6 +250,18 @@ def test_an_occurrence_that_a_person_changed_meanwhile_is_not_cancelled(google):
     assert "Person's" in [wire.get("summary") for wire in living(google)]
 
 
+def test_a_move_of_the_series_does_not_end_an_occurrence_that_a_person_changed_meanwhile(google):
+    connector = google.connect()
+    made = connector.create(ALICE, WEEKLY, KEY)
+    occurrence = f"{KEY}_20260309T090000Z"
+    google.sandbox.edit(ALICE, "change", ALICE, occurrence, {"summary": "Person's"})
+    later = moved(made.event, start="2026-03-02T15:00")
+    with pytest.raises(ConflictError) as refused:
+        connector.update(ALICE, made, later)
+    assert refused.value.current.event.overrides_by_key[SECOND].details.title == "Person's"
+    assert "Person's" in [wire.get("summary") for wire in living(google)]
+
+
 def test_a_calendar_that_is_gone_is_never_taken_for_a_deleted_event(google):
     shared = google.sandbox.add_calendar(ALICE, "Team")
     connector = google.connect()
