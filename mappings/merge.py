@@ -214,15 +214,18 @@ def _transfer_occurrences(
     for path, change in found.items():
         if len(path) == 3:
             by_key.setdefault(Key(path[1]), {})[path[2]] = change.after
+    standing = {_key_on(result, via, override.key) for override in after.overrides}
     for key, values in by_key.items():
         here = _key_on(result, via, key)
+        inherits = key not in after.overrides_by_key
+        if inherits and here in standing:
+            continue  # a move that does not stand had left its exception behind
         exists = values.pop("exists", None)
         if exists is False:
             overrides.pop(here, None)
             if is_member(after, key) or is_member(before, key):
                 overrides[here] = Override(key=here, cancelled=True)
             continue
-        inherits = key not in after.overrides_by_key
         if exists and inherits:
             if here in overrides and overrides[here].cancelled:
                 del overrides[here]

@@ -120,6 +120,15 @@ def test_a_cancelled_and_an_edited_occurrence_clash_although_one_side_moved_the_
     assert [clash.lost for clash in decision.clashes] == [False]
 
 
+@pytest.mark.parametrize("winner", [Conflict.A, Conflict.B], ids=["stands", "does not stand"])
+def test_an_exception_that_a_move_left_behind_is_not_lost(winner: Conflict) -> None:
+    left = replace(moved(DAILY, start=LATER), overrides=SPECIAL.overrides)
+    longer = replace(SPECIAL, rule=recurrence.parse_rule("FREQ=DAILY;COUNT=9", DAILY.when))
+    a, b = meet(SPECIAL, left, longer, winner)
+    assert a == b
+    assert "Special" in {item.details.title for item in a.overrides if item.details}
+
+
 def test_an_occurrence_of_what_became_a_single_event_is_lost_in_so_many_words() -> None:
     before, a, b = MEETINGS["a single event out of a series whose occurrence was edited"]
     decision = decide(known(before), {A: copy(A, a), B: copy(B, b)}, rules(Conflict.A))
