@@ -8,7 +8,7 @@ from bridge import orders
 from bridge.decision import Action
 from bridge.plan import LinkPlan
 from bridge.records import Link, LinkState, Op, Run
-from bridge.web.links import link_of, ready_of, unit_of
+from bridge.web.links import link_of, ready_of, title_of, unit_of
 from bridge.web.site import NotHere, Visit
 
 SHOWN = 100
@@ -140,7 +140,7 @@ def ask_retry(visit: Visit) -> Response:
     unit = unit_of(visit, link)
     return _confirm(
         visit,
-        title=visit._("Try “{title}” again?", title=orders.title_of(unit)),
+        title=visit._("Try “{title}” again?", title=title_of(visit, unit)),
         text=visit._("The next pass looks at both sides and carries over what differs."),
         button=visit._("Try again"),
         back=f"/links/{link.id}/events/{unit.id}",
@@ -162,7 +162,7 @@ def ask_drop(visit: Visit) -> Response:
     unit = unit_of(visit, link)
     return _confirm(
         visit,
-        title=visit._("Leave “{title}” alone?", title=orders.title_of(unit)),
+        title=visit._("Leave “{title}” alone?", title=title_of(visit, unit)),
         text=visit._("Neither side is touched any more. “Try again” takes it back."),
         button=visit._("Leave it alone"),
         back=f"/links/{link.id}/events/{unit.id}",

@@ -10,7 +10,7 @@ from bridge.store.activity import hours, outcomes
 from bridge.web.site import Visit
 
 HOURS = 24
-WIDTH, HEIGHT, GAP = 26, 120, 4
+WIDTH, HEIGHT, GAP = 13, 110, 4
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,9 +5,9 @@ from starlette.responses import Response
 from bridge.commands.finding import find
 from bridge.errors import UsageError
 from bridge.explain import explain, look
-from bridge.orders import SHELVED, title_of
+from bridge.orders import SHELVED
 from bridge.records import UnitState
-from bridge.web.links import link_of, ready_of, unit_of
+from bridge.web.links import link_of, ready_of, title_of, unit_of
 from bridge.web.site import Visit
 
 DECISIONS = 20
@@ -27,7 +27,7 @@ def search(visit: Visit) -> Response:
     return visit.page(
         "search.html",
         text=text,
-        found=[(item.link, item.unit, title_of(item.unit)) for item in found],
+        found=[(item.link, item.unit, title_of(visit, item.unit)) for item in found],
         problem=problem,
     )
 
@@ -54,6 +54,7 @@ def event_page(visit: Visit) -> Response:
         link=link,
         unit=unit,
         told_of=told,
+        title=title_of(visit, unit),
         offline=offline,
         may_retry=unit.state in SHELVED,
         may_drop=unit.state not in (UnitState.DROPPED, UnitState.DONE),

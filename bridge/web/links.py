@@ -62,7 +62,7 @@ def link_page(visit: Visit) -> Response:
         item=item,
         state=state_of(item),
         configured=bool(visit.runtime.config.select(link=link.name)),
-        shelf=[(unit, orders.title_of(unit)) for unit in shelf[:SHELVED]],
+        shelf=[(unit, title_of(visit, unit)) for unit in shelf[:SHELVED]],
         shelf_rest=max(0, len(shelf) - SHELVED),
         runs=timeline(visit, link, everything=everything),
         by_hand=_by_hand(visit, link),
@@ -107,3 +107,12 @@ def unit_of(visit: Visit, link: Link) -> Unit:
     if unit is None:
         raise NotHere
     return unit
+
+
+def title_of(visit: Visit, unit: Unit) -> str:
+    """What people call it. One that could never be copied is known from the journal alone."""
+    title = orders.title_of(unit)
+    if title:
+        return title
+    entries = visit.runtime.store.journal(unit.link_id, unit.id, limit=1)
+    return entries[0].title if entries else ""

@@ -21,7 +21,9 @@ def log_in(visit: Visit) -> Response:
     found = visit.site.access.log_in(visit.request, visit.form.get("password", ""))
     if isinstance(found, timedelta):
         if found:
-            wait = visit._("Too many attempts. Wait {time}, then try again.", time=span(found))
+            wait = visit._(
+                "Too many attempts. Wait {time}, then try again.", time=span(found, visit.language)
+            )
             return _form(visit, then, wait, 429)
         return _form(visit, then, visit._("That is not the password."), 403)
     role, proof = found

@@ -87,6 +87,8 @@ def state_of(item: Figures) -> str:
         return item.link.state.value
     if item.running:
         return "running"
+    if item.last is None:
+        return "new"
     if item.job is not None and item.job.attempts:
         return "failing"
     return "behind" if item.behind else "current"

@@ -15,7 +15,8 @@ from bridge.web.sayings import retold
 if TYPE_CHECKING:
     from bridge.web.site import Visit
 
-_UNITS = (("d", 86_400), ("h", 3600), ("min", 60), ("s", 1))
+_SIZES = (86_400, 3600, 60, 1)
+_UNITS = {"en": (" d", " h", " min", " s"), "zh": ("天", "小时", "分", "秒")}
 
 
 class Renderer:
@@ -32,7 +33,6 @@ class Renderer:
             lstrip_blocks=True,
         )
         self._templates.filters["stamp"] = stamp
-        self._templates.filters["span"] = span
 
     def say(self, language: str, text: str, **values: object) -> str:
         """`text` in that language."""
@@ -45,6 +45,7 @@ class Renderer:
             _=partial(self.say, language),
             told=partial(retold, language),
             ago=partial(self._ago, language),
+            span=partial(span, language=language),
             now=self._now(),
             language=language,
             languages=LANGUAGES,
@@ -59,10 +60,10 @@ class Renderer:
     def _ago(self, language: str, at: datetime) -> str:
         passed = self._now() - at
         if passed < timedelta(0):
-            return self.say(language, "in {time}", time=span(-passed))
+            return self.say(language, "in {time}", time=span(-passed, language))
         if passed < timedelta(seconds=5):
             return self.say(language, "just now")
-        return self.say(language, "{time} ago", time=span(passed))
+        return self.say(language, "{time} ago", time=span(passed, language))
 
 
 def stamp(at: datetime) -> str:
@@ -70,18 +71,17 @@ def stamp(at: datetime) -> str:
     return at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")
 
 
-def span(time: timedelta) -> str:
+def span(time: timedelta, language: str = "en") -> str:
     """A length of time, in its largest unit, or its two largest below ten."""
-    seconds = max(0, int(time.total_seconds()))
-    for number, (unit, size) in enumerate(_UNITS):
+    seconds, units = max(0, int(time.total_seconds())), _UNITS[language]
+    for number, size in enumerate(_SIZES):
         if seconds >= size:
             whole, rest = divmod(seconds, size)
-            if whole < 10 and number + 1 < len(_UNITS):
-                smaller, small = _UNITS[number + 1]
-                if rest // small:
-                    return f"{whole} {unit} {rest // small} {smaller}"
-            return f"{whole} {unit}"
-    return "0 s"
+            told = f"{whole}{units[number]}"
+            if whole < 10 and number + 1 < len(_SIZES) and (more := rest // _SIZES[number + 1]):
+                told += f"{'' if language == 'zh' else ' '}{more}{units[number + 1]}"
+            return told
+    return f"0{units[-1]}"
 
 
 def _in_language(visit: "Visit", language: str) -> str:

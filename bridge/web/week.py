@@ -112,7 +112,7 @@ def _place(box: Box, columns: Iterable[Day], zone: ZoneInfo) -> None:
             continue
         at = (begins.hour * 60 + begins.minute) // SLOT
         until = -(-(ends.hour * 60 + ends.minute) // SLOT)
-        clock = f"{start:%H:%M}–{end:%H:%M}"
+        clock = f"{start:%H:%M}"
         rows = max(SHORT, until - at)
         column.timed.append(Placed(box=box, at=at, rows=rows, clock=clock, short=rows == SHORT))
 

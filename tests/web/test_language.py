@@ -1,0 +1,84 @@
+"""Both languages say everything, and say the same."""
+
+import ast
+import re
+from pathlib import Path
+from string import Formatter
+
+import pytest
+
+from bridge import web
+from bridge.web.chinese import CHINESE, SAYINGS
+from bridge.web.language import translate
+from bridge.web.sayings import retold
+
+FOLDER = Path(web.__file__).parent
+IN_TEMPLATES = re.compile(r"""\b_\(\s*(?:"((?:[^"\\]|\\.)*)"|'((?:[^'\\]|\\.)*)')""")
+
+
+def texts() -> dict[str, str]:
+    """Every text that a page may say, and where."""
+    found = {}
+    for path in FOLDER.glob("templates/*.html"):
+        for match in IN_TEMPLATES.finditer(path.read_text(encoding="utf-8")):
+            found[match[1] or match[2]] = path.name
+    for path in FOLDER.glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            called = node.func if isinstance(node, ast.Call) else None
+            if isinstance(called, ast.Attribute) and called.attr in ("_", "say"):
+                for argument in node.args:
+                    if isinstance(argument, ast.Constant):
+                        found[argument.value] = path.name
+    return found
+
+
+def names(text: str) -> set[str]:
+    return {name for _, name, _, _ in Formatter().parse(text) if name}
+
+
+def test_every_text_has_its_translation_and_no_translation_is_left_over():
+    wanted = texts()
+    assert len(wanted) > 200
+    assert {text: place for text, place in wanted.items() if text not in CHINESE} == {}
+    assert CHINESE.keys() - wanted.keys() == set()
+
+
+def test_translations_name_the_same_facts():
+    assert {text for text, other in CHINESE.items() if names(text) != names(other)} == set()
+
+
+def test_what_is_not_translated_is_said_in_english():
+    assert translate("zh", "quite new") == "quite new"
+    assert translate("en", "{count} more", count=3) == "3 more"
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ("new on a", "a 端新建"),
+        ("changed since: title, location", "之后有改动：标题、地点"),
+        ("nothing: there is nothing to carry over", "无：没有需要同步的内容"),
+        ("update on b: title (changed on a)", "在 b 端修改 标题（a 端有改动）"),
+        ("15 of 15 events would be deleted, more than ...", "将删除 15 个日程中的 15 个"),
+        ("something {0} nobody foresaw", "something {0} nobody foresaw"),
+    ],
+)
+def test_the_bridges_own_sentences_are_retold(said, told):
+    assert retold("zh", said) == told
+    assert retold("en", said) == said
+
+
+def test_every_pattern_has_the_parts_that_its_translation_wants():
+    for pattern, told in SAYINGS:
+        assert re.compile(pattern).groups > max([-1, *map(int, names(told))]), pattern
+
+
+def test_a_visitor_gets_his_browsers_language_and_keeps_the_one_he_chose(ann):
+    assert 'lang="en"' in ann.get("/").text
+    ann.session.headers["Accept-Language"] = "zh-CN,zh;q=0.9"
+    assert "保持一致" in ann.get("/").text
+    assert 'lang="en"' in ann.get("/?lang=en").text
+    assert 'lang="en"' in ann.get("/activity").text
+    ann.session.cookies.clear()
+    ann.session.headers["Accept-Language"] = "fr, de;q=0.5"
+    assert 'lang="en"' in ann.get("/?lang=xx").text
