@@ -4,7 +4,7 @@ import logging
 import threading
 from collections.abc import Callable, Collection
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 
 from bridge.backoff import backoff
 from bridge.breaker import Breaker, blaming
@@ -279,16 +279,21 @@ class Service:
         last = self._store.setting(_full_setting(link))
         if last is None:
             return True
-        hub = link.endpoint(Side.A)
-        places = {each.id: each.zone for each in self._store.calendars(hub.connector, hub.account)}
-        zone = places.get(hub.calendar)
         night = latest_night(
             self._now(),
             self._runtime.config.service.nightly,
-            zones.info(zone) if zone and zones.is_known(zone) else UTC,
+            self._zone(link),
             link.uid,
         )
         return datetime.fromisoformat(last) < night
+
+    def _zone(self, link: Link) -> tzinfo:
+        """Where the link's calendars are, as far as a provider tells."""
+        for end in (link.a, link.b):
+            for calendar in self._store.calendars(end.connector, end.account):
+                if calendar.id == end.calendar and zones.is_known(calendar.zone or ""):
+                    return zones.info(calendar.zone or "")
+        return UTC
 
     def _prepare(self, ready: ReadyLink, fence: Callable[[Tx], None]) -> None:
         """Subscribe before anything is read, and look at the calendar list now and then, or if a
