@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from bridge import config
+from bridge.config_schema import duration
 from bridge.errors import ConfigError
 from bridge.records import Link, LinkState, Side, UnitState
 from bridge.runtime import Runtime, System
@@ -24,7 +25,9 @@ from bridge.webhooks import MAX_BODY
 from connectors.contract import Hint, Role
 from connectors.errors import FatalError, RateLimitedError, ReauthorizeError, RetryableError
 from connectors.memory import Call, MemoryCalendar, MemoryWorld, named_world
+from connectors.memory.connector import MemoryConnector
 from connectors.testing.builders import event
+from mappings.policy import Window
 
 CONFIG = """\
 secret_key: {key}
@@ -165,6 +168,62 @@ def test_once_a_day_everything_is_listed_so_that_what_no_delta_told_is_found(
     running.tell(calendar="main")
     until(lambda: running.store.count_units(link.id)[UnitState.LIVE] == 1)
     assert running.titles() == ["Lunch"]
+
+
+def test_everything_is_listed_at_night_and_only_once(running: Office) -> None:
+    """At the hour of `service.nightly` and no earlier, though the last time was long ago."""
+    listings: list[bool] = []
+    changes = MemoryConnector.changes
+
+    def watched(self: MemoryConnector, calendar: str, cursor: str | None) -> object:
+        listings.append(cursor is None)
+        return changes(self, calendar, cursor)
+
+    evening = running.now().replace(hour=20, minute=0, second=0) + timedelta(days=1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(MemoryConnector, "changes", watched)
+        running.later(evening - running.now())
+        running.tell(calendar="main")
+        until(lambda: listings)
+        running.settled()
+        for hours, nightly in ((1, False), (5, False), (4, True), (1, False), (10, False)):
+            listings.clear()
+            running.later(timedelta(hours=hours))
+            running.tell(calendar="main")
+            until(lambda: listings)
+            running.settled()
+            assert any(listings) is nightly, running.now()
+
+
+def test_what_enters_the_window_as_time_goes_by_is_copied(office: Office) -> None:
+    near = office.now() + timedelta(days=5)
+    far = office.now() + timedelta(days=12)
+    for title, at in (("Near", near), ("Far", far)):
+        office.a.person_puts(event(title, at.strftime("%Y-%m-%dT12:00")))
+    window(office, "1w")
+    office.service.start()
+    until(lambda: office.titles() == ["Near"])
+    office.settled()
+    office.later(timedelta(days=4))
+    office.tell(calendar="main")
+    office.settled()
+    assert office.titles() == ["Near"]
+    office.later(timedelta(days=3))
+    office.tell(calendar="main")
+    until(lambda: office.titles() == ["Far", "Near"])
+    office.settled()
+    office.later(timedelta(days=200))
+    office.tell(calendar="main")
+    office.settled()
+    assert office.titles() == ["Far", "Near"], "what leaves the window stays"
+
+
+def window(office: Office, future: str) -> None:
+    links = [
+        replace(link, policy=replace(link.policy, window=Window(future=duration(future))))
+        for link in office.runtime.config.links
+    ]
+    office.runtime.config = replace(office.runtime.config, links=tuple(links))
 
 
 def test_a_calendar_that_is_gone_suspends_its_link_and_deletes_nothing(running: Office) -> None:
