@@ -8,6 +8,7 @@ that somebody else's edit made in between stays visible as an edit.
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 
 from bridge.breaker import blaming
 from bridge.claims import giving_way
@@ -36,7 +37,9 @@ def recover(
         unit = store.unit(link.id, intent.unit_id)
         try:
             with blaming(link.endpoint(intent.side)):
-                settled = _settle(link, unit, intent, connectors[intent.side]) if unit else None
+                tell = partial(_tell, store, fence, intent)
+                connector = connectors[intent.side]
+                settled = _settle(link, unit, intent, connector, tell) if unit else None
         except (RejectedError, UnmappableError):
             settled = unit  # what cannot be read now is reported by the next write or reading
         rows = [settled] if settled is not None and settled != unit else []
@@ -44,15 +47,25 @@ def recover(
         with store.begin() as tx:
             fence(tx)
             tx.put_units(rows)
-            tx.journal(_overruled(intent) if intent.lost else ())
+            tx.journal(_overruled(intent, intent.lost))
             tx.drop_intents([intent.id])
     if intents:
         log("settled writes of unknown outcome", link=link.name, count=len(intents))
     return len(intents)
 
 
-def _overruled(intent: Intent) -> Iterator[JournalEntry]:
+def _tell(
+    store: Store, fence: Callable[[Tx], None], intent: Intent, lost: Mapping[str, str]
+) -> None:
+    with store.begin() as tx:
+        fence(tx)
+        tx.journal(_overruled(intent, lost))
+
+
+def _overruled(intent: Intent, lost: Mapping[str, str] | None) -> Iterator[JournalEntry]:
     """What the write overruled, in case it went through: nobody could tell later."""
+    if not lost:
+        return
     yield JournalEntry(
         id=0,
         at=intent.at,
@@ -62,11 +75,17 @@ def _overruled(intent: Intent) -> Iterator[JournalEntry]:
         side=intent.side,
         op=intent.op.value,
         cause="broken off and settled afterwards",
-        lost=intent.lost,
+        lost=lost,
     )
 
 
-def _settle(link: Link, unit: Unit, intent: Intent, connector: Connector) -> Unit:
+def _settle(
+    link: Link,
+    unit: Unit,
+    intent: Intent,
+    connector: Connector,
+    tell: Callable[[Mapping[str, str]], None],
+) -> Unit:
     calendar = link.endpoint(intent.side).calendar
     if intent.op is Op.CREATE:
         found = _made(connector, calendar, intent)
@@ -88,7 +107,7 @@ def _settle(link: Link, unit: Unit, intent: Intent, connector: Connector) -> Uni
         return unit
     desired = jsonform.event_from_json(intent.desired)
     if not connector.capabilities.find_by_key:
-        now = _finished(connector, calendar, shadow, now, desired)
+        now = _finished(connector, calendar, shadow, now, desired, tell)
     if now is None:
         return unit  # its disappearance is news for the next reading
     known = explained(shadow, now, desired)
@@ -99,14 +118,28 @@ def _settle(link: Link, unit: Unit, intent: Intent, connector: Connector) -> Uni
 
 
 def _finished(
-    connector: Connector, calendar: str, shadow: Copy, now: Copy | None, desired: Event
+    connector: Connector,
+    calendar: str,
+    shadow: Copy,
+    now: Copy | None,
+    desired: Event,
+    tell: Callable[[Mapping[str, str]], None],
 ) -> Copy | None:
     """The unit after the rest of a change. It may have put another unit in the place of this one,
-    which would pass for somebody's own; repeating the change finds that one again."""
+    which would pass for somebody's own; repeating the change finds that one again.
+
+    Only what can have such a consequence is repeated over what somebody has changed since."""
     standing = now or shadow
-    wanted = merge.transfer(shadow.event, desired, standing.event, None)
+    ours = merge.changes(shadow.event, desired)
+    theirs = merge.changes(shadow.event, standing.event)
+    contested, overruled = merge.clashes(ours, theirs)
+    spared = {path for path in contested if path[-1] not in ("schedule", "exists")}
+    wanted = merge.transfer(shadow.event, desired, standing.event, ours.keys() - spared)
     if wanted == standing.event:
         return now
+    left = merge.changes(shadow.event, wanted)
+    lost = {path: theirs[path] for path in overruled if left.get(path) != theirs[path]}
+    tell({"/".join(path): str(change.after) for path, change in sorted(lost.items())})
     try:
         return connector.update(calendar, standing, wanted)
     except ConflictError as conflict:

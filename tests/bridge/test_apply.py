@@ -16,8 +16,9 @@ from bridge.store import LeaseLostError, Store, Tx
 from bridge.sync import LinkPass, Outcome, Surroundings
 from connectors.errors import ConnectorError, OutcomeUnknownError, RetryableError
 from connectors.memory import LOSSLESS, Call, MemoryProvider, MemoryWorld
-from connectors.testing.builders import event, moved
+from connectors.testing.builders import edited, event, moved
 from mappings import identity
+from mappings.model import Key
 from mappings.policy import Conflict, Direction, Policy
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -214,6 +215,45 @@ def test_an_open_write_to_what_became_unreadable_stops_nobody(pair: Pair) -> Non
     outcome = pair.run()
     assert outcome.counts.created == 1
     assert pair.store.intents(pair.link.id) == []
+
+
+def bare(pair: Pair) -> None:
+    """A looks nothing up and guards no write."""
+    world = pair.worlds[Side.A]
+    world.capabilities = replace(world.capabilities, find_by_key=False, write_guard=False)
+
+
+def test_a_write_that_never_arrived_is_not_repeated_over_somebody_s_edit(equal: Pair) -> None:
+    bare(equal)
+    ref = equal.a.person_puts(event("Lunch", "2026-03-03T12:00"))
+    equal.run()
+    (twin,) = equal.b.refs()
+    equal.b.person_edits(twin, title="Brunch", color="#00ff00")
+    equal.worlds[Side.A].before = at_first("update", failing(OutcomeUnknownError("no answer")))
+    equal.run()
+    equal.a.person_edits(ref, title="Dinner")
+    equal.run()
+    assert equal.titles(Side.A) == equal.titles(Side.B) == ["Dinner"]
+    assert equal.a.event(ref).details.color == "#00ff00"
+    lost = [entry.lost for entry in equal.store.journal(equal.link.id) if entry.lost]
+    assert {"title": "Brunch"} in lost
+
+
+def test_what_the_rest_of_a_broken_off_write_overrules_is_told(equal: Pair) -> None:
+    bare(equal)
+    series = event("Standup", rule="FREQ=DAILY;COUNT=6")
+    ref = equal.a.person_puts(series)
+    equal.run()
+    (twin,) = equal.b.refs()
+    equal.b.person_edits(twin, lambda content: replace(content, rule=None))
+    equal.worlds[Side.A].before = at_first("update", failing(OutcomeUnknownError("no answer")))
+    equal.run()
+    key = Key("2026-03-03T09:00:00")
+    equal.a.person_edits(ref, lambda content: edited(content, key, title="Special"))
+    equal.run()
+    assert equal.a.event(ref) == equal.b.event(twin) == replace(series, rule=None)
+    lost = [entry.lost for entry in equal.store.journal(equal.link.id) if entry.lost]
+    assert {f"occurrence/{key}/title": "Special"} in lost
 
 
 def test_whoever_lost_the_lease_sends_nothing_more(pair: Pair) -> None:
