@@ -113,6 +113,8 @@ class EventWriter:
             shown = self._without_strays(calendar, shown, news)
             before = shown.event
         try:
+            if not body and any(step.id is None for step in self._steps(shown, before, event)):
+                self._require(calendar, copy.ref)
             written = self._with_exceptions(calendar, shown, before, event)
         except _IrrevocableError:
             return self._replaced(calendar, copy, event)
@@ -158,6 +160,12 @@ class EventWriter:
                     "the event was deleted meanwhile", current=None, **error.facts
                 ) from error
             raise
+
+    def _require(self, calendar: str, ref: str) -> None:
+        """Nothing is made beside a series that is gone. One GET."""
+        wire = self._api.event(calendar, ref, attendees=False)
+        if wire is None or feishu.is_cancelled(wire):
+            raise _gone()
 
     def _replaced(self, calendar: str, copy: Copy, event: Event) -> Copy:
         """A new event instead of the old one: made first, so that a crash loses nothing; its key
@@ -225,8 +233,7 @@ class EventWriter:
     def _read_again(self, calendar: str, ref: str, ids: Sequence[str]) -> Copy:
         shown = self._reader.fetch(calendar, ref, ids=ids)
         if shown is None:
-            text = "the event was deleted meanwhile"
-            raise ConflictError(text, current=None, provider=PROVIDER)
+            raise _gone()
         return shown
 
     def _without_strays(self, calendar: str, shown: Copy, news: Collection[str]) -> Copy:
@@ -426,6 +433,10 @@ def _check_holdable(event: Event) -> None:
             provider=PROVIDER,
             code="rdates",
         )
+
+
+def _gone() -> ConflictError:
+    return ConflictError("the event was deleted meanwhile", current=None, provider=PROVIDER)
 
 
 def _dead_key() -> ConflictError:

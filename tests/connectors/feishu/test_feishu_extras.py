@@ -8,7 +8,7 @@ import pytest
 
 from connectors.changes import apply_change
 from connectors.contract import Copy, Fragment, Gone, Unreadable, Whole, fetch_again
-from connectors.errors import OutcomeUnknownError
+from connectors.errors import ConflictError, OutcomeUnknownError
 from connectors.sandbox.faults import Fault
 from connectors.testing.builders import edited, event, moved
 from mappings import feishu, recurrence
@@ -149,6 +149,19 @@ def test_extra_dates_of_a_deleted_series_are_events_for_themselves(
     found = listed(bench.connect(ann))
     assert set(found) == {extra_id(made), extra_id(made, LATER)}
     assert all(copy.event.details.footer == () for copy in found.values())
+
+
+def test_nothing_is_made_beside_a_series_that_somebody_deleted_meanwhile(
+    bench: Any, ann: Any
+) -> None:
+    connector = bench.connect(ann)
+    plain = held(event("Review", rule="FREQ=WEEKLY;COUNT=4"))
+    made = connector.create("primary", plain, KEY)
+    bench.sandbox.as_user(ann).delete(ann.primary, made.ref)
+    with pytest.raises(ConflictError) as refused:
+        connector.update("primary", made, SERIES)
+    assert refused.value.current is None
+    assert shown(connector) == []
 
 
 def test_an_extra_date_without_our_line_is_an_event_for_itself(
