@@ -401,9 +401,8 @@ def spawn() -> Callable[..., BaseProcess]:
     )
 
     def start(*arguments: str) -> BaseProcess:
-        from bridge.cli import run
-
-        process = context.Process(target=run, args=(list(arguments),))
+        program = f"import sys; from bridge.cli import run; sys.exit(run({list(arguments)!r}))"
+        process = context.Process(target=exec, args=(program,))
         process.start()
         return process
 

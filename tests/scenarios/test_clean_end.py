@@ -3,14 +3,20 @@
 import os
 import signal
 import socket
+import sqlite3
 import time
 from collections.abc import Callable
+from contextlib import closing
+from datetime import timedelta
 from multiprocessing.process import BaseProcess
 from typing import Any
 
 import psutil
 
 from bridge.records import LinkState
+from bridge.store.schema import HEAD
+from connectors.sandbox.worlds.calendar_past import timed
+from connectors.sandbox.worlds.office import monday_of
 
 AT_MOST = 10.0
 """Seconds that docs/operations.md promises."""
@@ -77,3 +83,25 @@ def test_a_second_sigterm_ends_it_at_once(desk: Any, spawn: Callable[..., BasePr
     desk.clear()
     desk.run()
     assert desk.titles() == desk.source_titles()
+
+
+def test_a_service_whose_database_a_newer_program_has_migrated_stops_and_writes_nothing(
+    desk: Any, spawn: Callable[..., BaseProcess]
+) -> None:
+    desk.configure(service={"listen": "127.0.0.1:0", "poll": "1s"})
+    process = start(desk, spawn)
+    assert desk.until(lambda: desk.titles() == desk.source_titles(), 40)
+    _schema(desk, "9999")
+    day = monday_of(desk.feishu.clock) + timedelta(days=9)
+    desk.alice.create(desk.primary, timed("Too late", day, 12, 0, 60, "Asia/Shanghai"))
+    process.join(30)
+    assert process.exitcode == 2
+    assert desk.at_google("Too late") is None
+    _schema(desk, HEAD)
+    desk.run()
+    assert desk.titles() == desk.source_titles()
+
+
+def _schema(desk: Any, revision: str) -> None:
+    with closing(sqlite3.connect(desk.path.with_suffix(".db"), timeout=30)) as database, database:
+        database.execute("UPDATE alembic_version SET version_num = ?", [revision])
