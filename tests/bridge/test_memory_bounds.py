@@ -26,7 +26,7 @@ users:
     hub: ann
     links: [{{to: other, account: ann, direction: {direction}}}]
 """
-SMALL, LARGE = 100, 400
+SMALL, LARGE = 250, 600
 _numbers = itertools.count(1)
 
 
