@@ -12,7 +12,12 @@ from typing import Any
 from connectors.answers import with_answer
 from connectors.changes import occurrence_part
 from connectors.contract import Copy, Member
-from connectors.errors import ConflictError, RejectedError
+from connectors.errors import (
+    ConflictError,
+    OutcomeUnknownError,
+    RejectedError,
+    RetryableError,
+)
 from connectors.feishu.api import CalendarApi, Wire
 from connectors.feishu.errors import EVENT_GONE, PROVIDER
 from connectors.feishu.extras import is_extra
@@ -74,6 +79,10 @@ class EventWriter:
         out to be an older one. `ConflictError` if the event of this key was deleted since."""
         _check_holdable(event)
         wire = self._api.create(calendar, feishu.encode(event, self._dialect), key)
+        return self._made(calendar, wire, event)
+
+    def _made(self, calendar: str, wire: Wire, event: Event) -> Copy:
+        """The unit whose event a create was answered with, once it holds all of `event`."""
         ref = str(wire["event_id"])
         if feishu.is_cancelled(wire):
             raise _dead_key()
@@ -178,8 +187,16 @@ class EventWriter:
                 code="recreate",
             )
         key = sha256(f"{calendar} {copy.ref} replaced".encode()).hexdigest()
-        made = self.update(calendar, self.create(calendar, event, key), event)
-        self.delete(calendar, copy)
+        wire = self._api.create(calendar, feishu.encode(event, self._dialect), key)
+        try:
+            made = self.update(calendar, self._made(calendar, wire, event), event)
+            self.delete(calendar, copy)
+        except RetryableError as error:
+            raise OutcomeUnknownError(
+                "the event was made anew and the old one is still there; the change is completed "
+                "with the next attempt",
+                **error.facts,
+            ) from error
         return made
 
     def _decoded(self, calendar: str, wire: Wire, attendees: Sequence[Attendee]) -> Copy:

@@ -9,7 +9,13 @@ from typing import Any
 import pytest
 
 from connectors.contract import Copy
-from connectors.errors import ConflictError, OutcomeUnknownError, RejectedError
+from connectors.errors import (
+    ConflictError,
+    ConnectorError,
+    OutcomeUnknownError,
+    RateLimitedError,
+    RejectedError,
+)
 from connectors.sandbox.faults import Fault
 from connectors.testing.builders import at, cancelled, edited, event, moved
 from mappings.model import Attendee, Busy, Event, Key, Location, Person
@@ -343,6 +349,26 @@ def test_a_replacement_that_broke_off_is_completed_and_leaves_one_series(
         bench.sandbox.clock.advance(600)
         new = connector.update("primary", old, wanted)
         assert content(fetched(connector, new.ref)) == wanted
+        assert {item["event_id"].rpartition("_")[0] for item in alive(bench, ann)} == {new.ref[:-2]}
+        connector.delete("primary", new)
+
+
+def test_a_replacement_whose_rest_is_refused_for_now_says_that_something_may_stand(
+    bench: Any, ann: Any
+) -> None:
+    connector = bench.connect(ann, attempts=1)
+    busy = {"code": 190010, "msg": "busy"}
+    for broken, expected in enumerate((RateLimitedError, OutcomeUnknownError, OutcomeUnknownError)):
+        old = connector.create("primary", cancelled(WEEKLY, THIRD), f"{broken:064x}")
+        wanted = moved(WEEKLY, SECOND, start="2026-03-10T15:00")
+        fault = Fault(WRITES, "status", skip=broken, status=429, body=busy)
+        bench.sandbox.faults.add(fault)
+        with pytest.raises(ConnectorError) as error:
+            connector.update("primary", old, wanted)
+        assert type(error.value) is expected
+        bench.sandbox.faults.clear()
+        bench.sandbox.clock.advance(600)
+        new = connector.update("primary", old, wanted)
         assert {item["event_id"].rpartition("_")[0] for item in alive(bench, ann)} == {new.ref[:-2]}
         connector.delete("primary", new)
 
