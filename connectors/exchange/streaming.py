@@ -222,7 +222,7 @@ class Streams:
             except ConnectorError as error:
                 if not stop() and not group.interrupted:
                     self._log("no news from Exchange", connector=self._name, error=error.message)
-                    wait = pause * (0.5 + 0.5 * self._random())
+                    wait = max(_TICK, pause * self._random())
                     pause = min(2 * pause, _LONGEST_PAUSE)
             finally:
                 with self._lock:

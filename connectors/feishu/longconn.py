@@ -23,6 +23,8 @@ _PATIENCE = 2.5  # Feishu wants its acknowledgement within 3 s
 _FIRST_SIGN = 90.0  # importing the SDK, discovery and handshake, on a slow machine
 _TICK = 0.2
 _BACKOFF_CAP = 60.0
+_STEADY = 60.0  # a connection that lived for so long was a good one
+_FLAPPING = 2  # failures that those count as which are made and end at once
 
 
 class LongConnection:
@@ -51,10 +53,14 @@ class LongConnection:
         """
         failures = 0
         while not stop():
+            begun = self._monotonic()
             with self._child() as (commands, lines):
                 connected = self._relay(commands, lines, sink, stop)
-            failures = 0 if connected else failures + 1
-            self._pause(min(_BACKOFF_CAP, 2.0**failures) * self._context.random(), stop)
+            if connected and self._monotonic() - begun >= _STEADY:
+                failures = 0
+            else:
+                failures = min(failures + 1, _FLAPPING) if connected else failures + 1
+            self._pause(min(_BACKOFF_CAP, 2.0 ** min(failures, 6)) * self._context.random(), stop)
 
     @contextmanager
     def _child(self) -> Iterator[tuple[IO[str], "Queue[str | None]"]]:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from multiprocessing.process import BaseProcess
 from typing import Any
 
+import psutil
 import pytest
 import requests
 
@@ -65,8 +66,10 @@ def test_two_processes_killed_in_turn_keep_a_link_running(
             hand.edit()
         time.sleep(dice.random() * 0.5)
         victim = crowd.pop(0)
+        children = psutil.Process(victim.pid).children(recursive=True)
         victim.kill()
         victim.join()
+        assert psutil.wait_procs(children, timeout=10)[1] == [], "no child outlives its parent"
         crowd.append(start())
         assert shared.until(lambda: shared.feishu.longconn.count() == 1, 60)
     for _edit in range(5):

@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 
 from connectors.contract import Hint, Listens, Subscribes, Subscription
+from connectors.exchange.client import Client
 from connectors.exchange.streaming import MOST
+from connectors.sandbox.faults import Fault
 from connectors.testing import builders
 
 from .conftest import ALICE, SERVICE, Exchange
@@ -87,6 +89,52 @@ def test_a_lost_connection_is_made_anew_and_hints_at_what_was_missed(
     assert listener.next() == first
     exchange.act("create", EVENT, folder=calendar)
     assert listener.next() == first
+
+
+STREAM = "op=GetStreamingEvents$"
+SUBSCRIBE = "op=(Subscribe|GetStreamingEvents)$"
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Fault(STREAM, "status", status=503, times=25),
+        Fault(SUBSCRIBE, "drop_before", times=25),
+        Fault(STREAM, "drop_after", times=3),
+        Fault(STREAM, "html", status=502, times=3),
+        Fault(STREAM, "delay", seconds=2.0),
+    ],
+    ids=["refused for long", "cut off for long", "ends at once", "a gateway in between", "slow"],
+)
+def test_what_keeps_a_connection_from_coming_about_only_takes_time(
+    exchange: Exchange, listen: Callable[[Any], Listener], fault: Fault
+) -> None:
+    calendar = exchange.calendar()
+    provider = exchange.provider()
+    provider.connect(ALICE).subscribe(calendar)
+    exchange.sandbox.faults.add(fault)
+    listener = listen(provider)
+    listener.next()
+    exchange.act("create", EVENT, folder=calendar)
+    listener.next()
+    assert fault.struck >= 1
+
+
+def test_a_connection_that_has_fallen_silent_is_given_up_for_a_new_one(
+    exchange: Exchange, listen: Callable[[Any], Listener], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It stands, but nothing comes over it any more, not even a sign of life."""
+    defaults = Client.__init__.__kwdefaults__
+    assert defaults["stream_timeout"] > exchange.sandbox.switches.keep_alive_seconds
+    monkeypatch.setitem(defaults, "stream_timeout", 0.5)
+    exchange.sandbox.switches.keep_alive_seconds = 3600
+    calendar = exchange.calendar()
+    provider = exchange.provider()
+    provider.connect(ALICE).subscribe(calendar)
+    listener = listen(provider)
+    for _connection in range(3):
+        listener.next()
+    assert any("no news from Exchange" in line for line in exchange.logged)
 
 
 def test_listening_does_not_take_connections_from_reading(

@@ -15,7 +15,7 @@ import pytest
 
 from connectors.contract import Hint
 
-PATIENCE = 20.0
+PATIENCE = 40.0
 
 
 def eventually(what: Callable[[], Any]) -> Any:
@@ -154,6 +154,15 @@ def test_hints_go_on_after_a_silent_stall(listener: Listener, edit: Callable[[],
     listener.connected()
     assert heard(listener, edit)
     assert "long connection is silent, starting anew" in [m for m, _ in listener.bench.logged]
+
+
+def test_hints_go_on_after_the_process_hangs(listener: Listener, edit: Callable[[], str]) -> None:
+    listener.connected()
+    [before] = children()
+    psutil.Process(before).suspend()
+    eventually(lambda: children() not in ([], [before]))
+    assert not psutil.pid_exists(before)
+    assert heard(listener, edit)
 
 
 def test_hints_go_on_after_the_process_was_killed_and_the_connection_refused(
