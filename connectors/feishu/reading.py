@@ -268,28 +268,51 @@ class EventReader:
         self, calendar: str, since: datetime, until: datetime
     ) -> Iterator[tuple[str, Occurrence]]:
         """Every occurrence in [since, until), as Feishu expands them, with the unit's ref. One
-        GET more for each series with dates beside it."""
+        GET more for each series with dates beside it, and for each of several events that say
+        they stand for the same date."""
         shown: set[str] = set()
-        alive: dict[str, bool] = {}
+        beside: dict[Extra, list[Wire]] = {}
         for wire in self._views(calendar, since, until):
             event_id = str(wire["event_id"])
             if event_id in shown or feishu.is_cancelled(wire):
                 continue
             shown.add(event_id)
-            single = {name: value for name, value in wire.items() if name != "recurrence"}
-            role = self._role(calendar, wire)
-            event = feishu.decode(single, self._dialect, role=role)
-            extra = self.extras.of(calendar, wire)
-            ref = feishu.main_id(event_id)
-            if extra and extra.main not in alive:
-                master = self._api.event(calendar, extra.main, attendees=False)
-                alive[extra.main] = bool(
-                    master and not feishu.is_cancelled(master) and master.get("recurrence")
-                )
-            if extra and alive[extra.main]:
-                ref = extra.main
-            for occurrence in recurrence.expand(event, since, until):
-                yield ref, occurrence
+            if (extra := self.extras.of(calendar, wire)) is not None:
+                beside.setdefault(extra, []).append(wire)
+                continue
+            for occurrence in self._expanded(calendar, wire, since, until):
+                yield feishu.main_id(event_id), occurrence
+        alive = {main: self._is_series(calendar, main) for main in {each.main for each in beside}}
+        for extra, wires in beside.items():
+            holder = self._holder(calendar, extra, wires) if alive[extra.main] else None
+            for wire in wires:
+                own = feishu.main_id(str(wire["event_id"]))
+                for occurrence in self._expanded(calendar, wire, since, until):
+                    yield extra.main if own == holder else own, occurrence
+
+    def _expanded(
+        self, calendar: str, wire: Wire, since: datetime, until: datetime
+    ) -> Iterator[Occurrence]:
+        single = {name: value for name, value in wire.items() if name != "recurrence"}
+        event = feishu.decode(single, self._dialect, role=self._role(calendar, wire))
+        return recurrence.expand(event, since, until)
+
+    def _is_series(self, calendar: str, ref: str) -> bool:
+        wire = self._api.event(calendar, ref, attendees=False)
+        return bool(wire and not feishu.is_cancelled(wire) and wire.get("recurrence"))
+
+    def _holder(self, calendar: str, extra: Extra, wires: Iterable[Wire]) -> str:
+        """The event that stands for a date: the oldest of those that say so."""
+        claims = sorted({feishu.main_id(str(wire["event_id"])) for wire in wires})
+        known = self.extras.holder(calendar, extra)
+        if known is not None and known in claims:
+            return known
+
+        def age(event_id: str) -> tuple[int, str]:
+            wire = self._api.event(calendar, event_id, attendees=False) or {}
+            return int(wire.get("create_time") or 0), event_id
+
+        return min(claims, key=age) if len(claims) > 1 else claims[0]
 
     def _views(self, calendar: str, since: datetime, until: datetime) -> Iterator[Wire]:
         """Windows as wide as Feishu takes them, halved where they hold too much."""

@@ -188,6 +188,9 @@ def test_whoever_copies_an_extra_date_makes_an_event_for_itself(
     for found in (listed(connector, at, made), listed(bench.connect(ann))):
         assert set(found) == {made.ref, double}
         assert found[made.ref] == made
+    for reader in (connector, bench.connect(ann)):
+        refs = [ref for ref, _ in reader.occurrences("primary", SINCE, UNTIL)]
+        assert sorted(refs) == sorted([double] + [made.ref] * len(happenings(SERIES)))
     at = cursor(connector)
     person.delete(ann.primary, double)
     assert listed(connector, at, made)[made.ref] == made
