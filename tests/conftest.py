@@ -22,6 +22,17 @@ settings.load_profile("same")
 _numbers = itertools.count(1)
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Tests that did not run for want of a browser must not pass for tests that passed."""
+    skipped = terminalreporter.stats.get("skipped", [])
+    count = sum("NO CHROMIUM" in str(report.longrepr) for report in skipped)
+    if count:
+        terminalreporter.section("NO CHROMIUM", sep="!", red=True, bold=True)
+        terminalreporter.line(
+            f"{count} tests of the dashboard in a browser did not run: apt-get install chromium"
+        )
+
+
 @pytest.fixture(scope="session")
 def postgresql_server() -> Iterator[URL]:
     """A real server: that of CALBRIDGE_TEST_DATABASE, or one started from the wheel."""

@@ -47,6 +47,7 @@ CHINESE: Mapping[str, str] = {
     "catching up": "追赶中",
     "running": "运行中",
     "trying again": "重试中",
+    "stopped": "已停止",
     "held": "待批准",
     "waiting": "等待授权",
     "suspended": "已中断",

@@ -11,7 +11,7 @@ from bridge.store.figures import Figures, figures
 from bridge.web.site import Visit
 
 SHOWN = 200
-STOPPED = {LinkState.HELD, LinkState.WAITING, LinkState.SUSPENDED}
+NEEDING = {"stopped", "held", "waiting", "suspended"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +30,7 @@ class Row:
     @property
     def needs_somebody(self) -> bool:
         """Whether only a person helps."""
-        return self.state in STOPPED or bool(self.figures and self.figures.parked)
+        return self.state in NEEDING or bool(self.figures and self.figures.parked)
 
     def matches(self, text: str, state: str) -> bool:
         """Whether a filter lets it through."""
@@ -39,8 +39,8 @@ class Row:
         return chosen and text.casefold() in words
 
 
-STATES = ("attention", "current", "behind", "running", "failing", "held", "waiting", "suspended",
-          "paused", "new", "ended")  # fmt: skip
+STATES = ("attention", "current", "behind", "running", "failing", "stopped", "held", "waiting",
+          "suspended", "paused", "new", "ended")  # fmt: skip
 
 
 def rows(visit: Visit) -> list[Row]:
@@ -85,6 +85,8 @@ def state_of(item: Figures) -> str:
     """One word for how a link fares."""
     if item.link.state is not LinkState.ACTIVE:
         return item.link.state.value
+    if item.job is not None and item.job.parked:
+        return "stopped"
     if item.running:
         return "running"
     if item.last is None:

@@ -3,10 +3,12 @@
 import re
 from datetime import timedelta
 from html import escape
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 import requests
+import yaml
 
 from bridge.records import LinkState, RunKind, UnitState
 from connectors.errors import ReauthorizeError, RejectedError
@@ -279,3 +281,18 @@ def test_metrics_are_not_for_strangers(open_office):
     wrong, right = ({"Authorization": f"Bearer {x}"} for x in ("x", "a-token-for-monitoring"))
     assert requests.get(url, headers=wrong, timeout=20).status_code == 403
     assert requests.get(url, headers=right | through, timeout=20).status_code == 200
+
+
+def test_the_example_alerts_name_metrics_that_there_are(office, ann):
+    office.sync()
+    rules = (Path(__file__).parents[2] / "docs" / "alerts.yaml").read_text(encoding="utf-8")
+    told = {line.split()[2] for line in ann.get("/metrics").text.splitlines() if "# HELP" in line}
+    groups = yaml.safe_load(rules)["groups"]
+    named = {
+        name
+        for group in groups
+        for rule in group["rules"]
+        for name in re.findall(r"calbridge_\w+", rule["expr"])
+    }
+    assert len(named) >= 6
+    assert named <= told

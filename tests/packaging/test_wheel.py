@@ -55,6 +55,10 @@ def test_the_wheel_holds_three_packages_and_nothing_else(installed):
         "connectors/py.typed",
         "mappings/py.typed",
         "bridge/commands/template.yaml",
+        "bridge/web/templates/base.html",
+        "bridge/web/static/app.css",
+        "bridge/web/static/app.js",
+        "bridge/web/static/mark.svg",
         "bridge/store/migrations/env.py",
         "bridge/store/migrations/script.py.mako",
         "bridge/store/migrations/versions/0001_first_schema.py",
@@ -120,7 +124,7 @@ def test_importing_what_help_and_check_need_pulls_in_no_sdk(installed, module):
 
 
 def test_help_needs_neither_the_database_nor_the_web_server(installed):
-    heavy = ("sqlalchemy", "alembic", "uvicorn", "starlette", "pydantic", "requests", "rich")
+    heavy = ("sqlalchemy", "alembic", "uvicorn", "starlette", "pydantic", "requests", "rich", "jinja2")
     code = (
         "import sys; from bridge.cli import run; run(['--help']); "
         f"print(sorted(set({heavy!r}) & set(sys.modules)))"
