@@ -87,9 +87,9 @@ class Recognition:
                 del sights.found[stranger.unit.id]
 
     def _brought_back(self, sights: Sights, side: Side) -> None:
-        """Originals that were deleted, and that another link of the same calendar has brought
-        back under a new id, because they had been edited where that one leads."""
-        gone = {unit.ref(side) or "": unit for unit in sights.gone(side) if unit.home is side}
+        """What was deleted, and what another link of the same calendar, whose original it was, has
+        brought back under a new id, because it had been edited where that one leads."""
+        gone = {unit.ref(side) or "": unit for unit in sights.gone(side)}
         strangers = {each.copy.ref: each for each in sights.strangers(side)} if gone else {}
         if not strangers:
             return

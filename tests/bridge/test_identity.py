@@ -139,6 +139,25 @@ def test_a_copy_of_which_we_never_heard_is_not_taken_for_somebody_s_own(both: An
     both.settled()
 
 
+def test_what_another_link_has_brought_back_takes_the_place_of_our_copy(both: Any) -> None:
+    limits = replace(both.here.capabilities.limits, marks=False)
+    both.here.capabilities = replace(both.here.capabilities, limits=limits)
+    third = both.third()
+    both.b.person_puts(event("Lunch", location=Location(name="Canteen")))
+    both.run()
+    third.run()
+    both.a.person_deletes(both.a.refs()[0])
+    both.b.person_edits(both.b.refs()[0], title="Dinner")
+    third.b.person_edits(third.b.refs()[0], location=Location(name="Roof"))
+    for _ in range(2):
+        third.run()
+        both.run()
+    for calendar in (both.a, both.b, third.b):
+        assert titles(calendar) == ["Dinner"]
+        assert only(calendar).details.location.name == "Roof"
+    assert both.run(full=True).counts.writes == third.run(full=True).counts.writes == 0
+
+
 @pytest.mark.parametrize("edited_twice", [False, True])
 def test_an_original_that_two_links_want_back_comes_back_once(
     both: Any, *, edited_twice: bool
