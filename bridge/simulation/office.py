@@ -218,14 +218,17 @@ class Office:
         process.at += 1
         self.steps += 1
         if call is not None and side is not None:
-            self._watch(side, call, moment)
-        if call is not None and side is not None and moment == "before":
-            self._note(f"  {side.value} {call.operation} {call.ref or call.key[:8]}")
+            if moment == "before":
+                self._note(f"  {side.value} {call.operation} {call.ref or call.key[:8]}")
+            else:
+                self._watch(side, call, moment)
         if process.dead:
             raise SimulatedCrash
         for item in [item for item in process.breaks if item.at <= process.at]:
             if self._break(process, item, call, moment):
                 process.breaks.remove(item)
+        if call is not None and side is not None and moment == "before":
+            self._watch(side, call, moment)  # after whatever came between, so that it is seen
 
     def _watch(self, side: Side, call: Call, moment: str) -> None:
         """A write that no guard stops can hit what somebody wrote a moment ago, during the same
