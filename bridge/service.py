@@ -42,6 +42,9 @@ NEWCOMERS = 60.0
 """Seconds between attempts to start links that could not start."""
 NEWS_OF_CONSENT = 2.0
 """Seconds between looks whether somebody has connected an account that such a link waits for."""
+ECHO = timedelta(seconds=30)
+"""So soon after a run that made something it is looked at once more. What was made and deleted
+between two looks is not told everywhere (EWS SyncFolderItems)."""
 STRANGER = timedelta(minutes=1)
 """When a link that this process does not know is due again; another process may know it."""
 STOP_WITHIN = 8.5
@@ -245,7 +248,10 @@ class Service:
             with self._store.begin() as tx:
                 fence(tx)
                 tx.put_setting(_full_setting(link), self._now().isoformat())
-        return Done(None if outcome.held else self._next_poll(ready, news=bool(outcome.news)))
+        if outcome.held:
+            return Done(None)
+        poll = self._next_poll(ready, news=bool(outcome.news))
+        return Done(min(poll, self._now() + ECHO) if outcome.counts.created else poll)
 
     def _stopped(
         self, link: Link, claim: Claim, error: ConnectorError, fence: Callable[[Tx], None]

@@ -19,7 +19,7 @@ from bridge.config_schema import duration
 from bridge.errors import ConfigError
 from bridge.records import Link, LinkState, Side, UnitState
 from bridge.runtime import Runtime, System
-from bridge.service import RECONSIDER, Service
+from bridge.service import ECHO, RECONSIDER, Service
 from bridge.vault import Vault
 from bridge.webhooks import MAX_BODY
 from connectors.contract import Hint, Role
@@ -128,6 +128,20 @@ def test_what_is_there_at_the_start_and_what_comes_later_is_copied(office: Offic
     until(lambda: office.titles() == ["Before"])
     office.settled()
     assert office.link().state is LinkState.ACTIVE
+
+
+def test_a_link_is_looked_at_again_soon_after_something_was_made(office: Office) -> None:
+    lunch(office.a)
+    planner, worker = (Service(office.runtime, only=[role]) for role in ("schedule", "workers"))
+    planner.start()
+    planner.stop()
+    worker.start()
+    until(lambda: office.titles() == ["Lunch"])
+    assert worker.wait_idle(PATIENCE)
+    worker.stop()
+    (job,) = office.store.jobs()
+    assert job.run_at is not None
+    assert job.run_at <= office.now() + ECHO
 
 
 def test_an_edit_during_a_run_is_not_missed(running: Office) -> None:
