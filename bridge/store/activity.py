@@ -1,11 +1,14 @@
-"""What was done hour by hour, counted by the database."""
+"""What was done hour by hour, and how many calls that lately took, counted by the database."""
 
+import json
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from sqlalchemy import BigInteger, case, func, select, type_coerce
 
-from bridge.store.schema import journal, runs
+from bridge.budget import TRAVEL
+from bridge.store.schema import budgets, journal, runs
 from bridge.store.store import Store
 
 _HOUR = 3_600_000_000
@@ -83,3 +86,39 @@ def outcomes(store: Store, since: datetime) -> dict[str, int]:
             name = row.outcome.partition(":")[0]
             found[name] = found.get(name, 0) + row.runs
     return found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spent:
+    """Calls that lately went out under one rate budget: so many within `window`. `barred` is until
+    when the provider wants none."""
+
+    budget: str
+    operation: str
+    calls: int
+    window: timedelta
+    barred: datetime | None
+
+
+def spent(store: Store, now: datetime) -> list[Spent]:
+    """The budgets that are in use, each over the longest window that it is counted in."""
+    at = int(now.timestamp() * 1_000_000)
+    with store.reading() as connection:
+        rows = connection.execute(select(budgets).order_by(budgets.c.name, budgets.c.operation))
+        return [found for row in rows if (found := _spent(row, at)) is not None]
+
+
+def _spent(row: Any, at: int) -> Spent | None:
+    counted = {int(length): ends for length, ends in json.loads(row.spent or "{}").items()}
+    if not counted:
+        return None
+    length = max(counted)
+    recent = (count for end, count in counted[length].items() if int(end) > at - length)
+    barred = datetime.fromtimestamp(row.barred / 1_000_000, UTC) if (row.barred or 0) > at else None
+    return Spent(
+        budget=row.name,
+        operation=row.operation,
+        calls=sum(recent),
+        window=timedelta(microseconds=length - TRAVEL),
+        barred=barred,
+    )

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from starlette.responses import Response
 
-from bridge.store.activity import hours, outcomes
+from bridge.store.activity import hours, outcomes, spent
 from bridge.web.site import Visit
 
 HOURS = 24
@@ -53,6 +53,7 @@ def activity_page(visit: Visit) -> Response:
             unit=" s",
         ),
         outcomes=sorted(outcomes(visit.runtime.store, now - timedelta(days=1)).items()),
+        spent=spent(visit.runtime.store, now),
         queue=visit.runtime.store.job_stats(now),
         height=HEIGHT,
         bar=WIDTH,

@@ -248,6 +248,13 @@ CHINESE: Mapping[str, str] = {
     "Failed": "失败",
     "Mean": "平均",
     "Longest": "最长",
+    "Calls of late": "最近的调用",
+    "Budget": "配额",
+    "Operation": "操作",
+    "Calls": "调用数",
+    "Within": "时间窗",
+    "Barred by the provider": "被平台限流",
+    "all": "全部",
     # -- what is in the way
     "Too many attempts. Wait {time}, then try again.": "尝试次数过多，请等 {time}再试。",
     "That is not the password.": "密码不正确。",

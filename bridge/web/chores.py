@@ -1,6 +1,8 @@
 """What takes longer than a browser likes to wait: done in a thread, once at a time per link."""
 
+import logging
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future
 
@@ -13,6 +15,7 @@ class Chores:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
+        self._log = logging.getLogger("calbridge.web")
         self._going: dict[int, Future[str]] = {}
 
     def going(self, link_id: int) -> bool:
@@ -28,12 +31,15 @@ class Chores:
                 return None
             chore: Future[str] = Future()
             self._going[link_id] = chore
+        begun = time.monotonic()
 
         def run() -> None:
             try:
                 chore.set_result(work())
             except BaseException as error:  # noqa: BLE001 told by whoever waits
                 chore.set_exception(error)
+                if time.monotonic() - begun > PATIENCE:
+                    self._log.warning("what was asked for on link %s failed: %s", link_id, error)
 
         threading.Thread(target=run, name=f"chore-{link_id}", daemon=True).start()
         try:

@@ -14,7 +14,7 @@ from starlette.routing import BaseRoute, Route
 from bridge.records import LinkState
 from bridge.runtime import Runtime
 from bridge.store import StoreError
-from bridge.store.activity import outcomes
+from bridge.store.activity import outcomes, spent
 from bridge.store.figures import figures
 from bridge.web.access import Access
 from bridge.web.accounts import accounts
@@ -103,7 +103,16 @@ class Gauges(Collector):
                       "outcome")  # fmt: skip
         for outcome, count in outcomes(self._store, now - RECENT).items():
             runs.add_metric([outcome], count)
-        yield from (queue, waiting, runs)
+        calls = _gauge("recent_calls", "Calls under a rate budget within its longest window",
+                       "budget", "operation")  # fmt: skip
+        barred = _gauge("barred_seconds", "For how long a provider still wants no calls", "budget",
+                        "operation")  # fmt: skip
+        for each in spent(self._store, now):
+            names = [each.budget, each.operation]
+            calls.add_metric(names, each.calls)
+            rest = (each.barred - now).total_seconds() if each.barred else 0
+            barred.add_metric(names, rest)
+        yield from (queue, waiting, runs, calls, barred)
 
     def _accounts(self) -> Iterator[Metric]:
         now = self._runtime.system.now()

@@ -139,7 +139,7 @@ class Site:
 
     def app(self, entries: Sequence[Entry]) -> Starlette:
         """The application that serves these pages."""
-        routes: list[BaseRoute] = [Mount("/static", StaticFiles(directory=STATIC))]
+        routes: list[BaseRoute] = [Mount("/static", _Static(directory=STATIC))]
         for entry in entries:
             methods = ["POST"] if entry.posts else ["GET"]
             routes.append(Route(entry.path, self._endpoint(entry), methods=methods))
@@ -216,6 +216,14 @@ class Site:
         ours = compare_digest(given.encode(), visit.session.csrf.encode())
         if not ours or not self.access.same_origin(visit.request):
             raise Refused(visit._("This form is no longer valid. Go back, reload, and try again."))
+
+
+class _Static(StaticFiles):
+    def file_response(self, *args: Any, **options: Any) -> Response:
+        answer = super().file_response(*args, **options)
+        answer.headers["X-Content-Type-Options"] = "nosniff"
+        answer.headers["Cache-Control"] = "no-cache"  # asked for again, answered with 304
+        return answer
 
 
 def _to_login(visit: Visit) -> Response:
