@@ -61,7 +61,7 @@ class Writer:
 
     def update(self, calendar: str, copy: Copy, event: Event) -> Copy:
         """As `Connector.update`. Two calls for the event itself, three where a series gets another
-        time or rule, one or two per occurrence.
+        time or rule or loses an occurrence, one or two per occurrence.
 
         What becomes of exceptions when their series is changed is not documented; they are read
         again and put right where they differ.
@@ -165,7 +165,7 @@ class Writer:
             if _alike(shown.event, new):
                 return wire  # an earlier attempt of ours arrived after all
             self._expected(calendar, copy, wire)
-            if copy.event.recurring and merge.schedule(copy.event) != merge.schedule(new):
+            if copy.event.recurring and _ends_exceptions(_of_master(copy.event, copy), new):
                 self._expect_exceptions(calendar, copy, wire)
             try:
                 return self._client.write(
@@ -196,8 +196,8 @@ class Writer:
         raise _changed_meanwhile(copy.ref, self._reader.of_wire(calendar, wire))
 
     def _expect_exceptions(self, calendar: str, copy: Copy, wire: Wire) -> None:
-        """Raise `ConflictError` if somebody changed an occurrence since: a new time or rule may end
-        exceptions, and the version of their series does not tell of them. One call."""
+        """Raise `ConflictError` if somebody changed an occurrence since: the version of the series
+        does not tell. One call."""
         now = self._reader.of_wire(calendar, wire)
         if now is None or not _alike(now.event, copy.event):
             raise _changed_meanwhile(copy.ref, now)
@@ -386,6 +386,11 @@ def _of_master(event: Event, copy: Copy) -> Event:
             and (reshaped or copy.member(occurrence_part(override.key)) is None)
         ),
     )
+
+
+def _ends_exceptions(old: Event, new: Event) -> bool:
+    """Whether writing `new` to a master may end exceptions: by another time or rule, or EXDATE."""
+    return merge.schedule(old) != merge.schedule(new) or old.overrides != new.overrides
 
 
 def _changed(event: Event) -> tuple[Override, ...]:

@@ -262,6 +262,16 @@ def test_a_move_of_the_series_does_not_end_an_occurrence_that_a_person_changed_m
     assert "Person's" in [wire.get("summary") for wire in living(google)]
 
 
+def test_an_occurrence_that_a_person_changed_meanwhile_is_not_taken_out_of_its_series(google):
+    connector = google.connect()
+    made = connector.create(ALICE, WEEKLY, KEY)
+    occurrence = f"{KEY}_20260309T090000Z"
+    google.sandbox.edit(ALICE, "change", ALICE, occurrence, {"summary": "Person's"})
+    with pytest.raises(ConflictError):
+        connector.update(ALICE, made, cancelled(made.event, SECOND))
+    assert "Person's" in [wire.get("summary") for wire in living(google)]
+
+
 def test_a_calendar_that_is_gone_is_never_taken_for_a_deleted_event(google):
     shared = google.sandbox.add_calendar(ALICE, "Team")
     connector = google.connect()
