@@ -28,6 +28,7 @@ from bridge.task import (
     ours,
     own_part,
     settled,
+    swallowed,
 )
 from connectors.contract import Connector, Copy, CreatesMany, fetch_again
 from connectors.errors import (
@@ -286,6 +287,8 @@ class Applier:
                     return connector.update(calendar, action.base, action.desired)
                 self._look_again(connector, calendar, action.base)
                 answer = connector.update(calendar, action.base, action.desired)
+                if swallowed(action.base, action.desired, answer):
+                    raise ConflictError("what was written to has gone meanwhile", current=answer)
                 return own_part(action.base, action.desired, answer)
             case Op.DELETE:
                 assert action.base is not None

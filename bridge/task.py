@@ -146,6 +146,14 @@ def own_part(base: Copy, desired: Event, answer: Copy) -> Copy:
     return replace(answer, event=own)
 
 
+def swallowed(base: Copy, desired: Event, answer: Copy) -> bool:
+    """Whether an occurrence that we changed was taken away since `base` was read, so that a write
+    without a guard went through and left nothing of it."""
+    happened = merge.changes(base.event, answer.event)
+    contested, _theirs = merge.clashes(merge.changes(base.event, desired), happened)
+    return bool(contested - happened.keys())
+
+
 def _joined(base: Event, desired: Event, answer: Event) -> bool:
     """Whether somebody changed the time while we changed the rule, or the other way round."""
     parts = (merge.schedule(event) for event in (base, desired, answer))

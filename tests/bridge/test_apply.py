@@ -256,6 +256,25 @@ def test_what_the_rest_of_a_broken_off_write_overrules_is_told(equal: Pair) -> N
     assert {f"occurrence/{key}/title": "Special"} in lost
 
 
+def test_an_edit_of_an_occurrence_that_goes_away_meanwhile_is_not_lost_unsaid(equal: Pair) -> None:
+    bare(equal)
+    ref = equal.a.person_puts(event("Standup", rule="FREQ=DAILY;COUNT=6"))
+    equal.run()
+    (twin,) = equal.b.refs()
+    key = Key("2026-03-03T09:00:00")
+    equal.b.person_edits(twin, lambda content: edited(content, key, title="Special"))
+    equal.worlds[Side.A].before = at_first(
+        "update",
+        lambda: equal.a.person_edits(ref, lambda content: replace(content, rule=None)),
+    )
+    equal.run()
+    equal.run()
+    assert equal.a.event(ref) == equal.b.event(twin)
+    assert not equal.a.event(ref).recurring
+    lost = [entry.lost for entry in equal.store.journal(equal.link.id) if entry.lost]
+    assert {f"occurrence/{key}/title": "Special"} in lost
+
+
 def test_whoever_lost_the_lease_sends_nothing_more(pair: Pair) -> None:
     for number in range(40):
         pair.a.person_puts(event(f"E{number:02}", "2026-03-03T12:00"))
