@@ -1,5 +1,6 @@
 """Templates into pages. Everything that comes from outside is escaped."""
 
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -9,12 +10,15 @@ from urllib.parse import urlencode
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from bridge.records import Link, Side
 from bridge.web.language import LANGUAGES, translate
 from bridge.web.sayings import retold
 
 if TYPE_CHECKING:
     from bridge.web.site import Visit
 
+_ENGLISH_SIDE = re.compile(r"\bon ([ab])(?=$|[:,)]| \()")
+_CHINESE_SIDE = re.compile(r"\b[ab](?= 端)")
 _SIZES = (86_400, 3600, 60, 1)
 _UNITS = {"en": (" d", " h", " min", " s"), "zh": ("天", "小时", "分", "秒")}
 
@@ -33,6 +37,7 @@ class Renderer:
             lstrip_blocks=True,
         )
         self._templates.filters["stamp"] = stamp
+        self._templates.filters["sides"] = sides
 
     def say(self, language: str, text: str, **values: object) -> str:
         """`text` in that language."""
@@ -69,6 +74,13 @@ class Renderer:
 def stamp(at: datetime) -> str:
     """An instant for people: UTC to the second. Browsers with scripts show their own time."""
     return at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def sides(text: str, link: Link) -> str:
+    """A sentence of the bridge with its sides a and b called by their connectors' names."""
+    names = {side.value: link.endpoint(side).connector for side in Side}
+    text = _ENGLISH_SIDE.sub(lambda match: f"at {names[match[1]]}", text)
+    return _CHINESE_SIDE.sub(lambda match: names[match[0]], text)
 
 
 def span(time: timedelta, language: str = "en") -> str:

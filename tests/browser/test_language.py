@@ -10,6 +10,7 @@ import pytest
 from bridge import web
 from bridge.web.chinese import CHINESE, SAYINGS
 from bridge.web.language import translate
+from bridge.web.rendering import sides
 from bridge.web.sayings import retold
 
 FOLDER = Path(web.__file__).parent
@@ -66,6 +67,17 @@ def test_what_is_not_translated_is_said_in_english():
 def test_the_bridges_own_sentences_are_retold(said, told):
     assert retold("zh", said) == told
     assert retold("en", said) == said
+
+
+def test_sides_are_called_by_their_names_and_nothing_else_is_touched(office):
+    office.sync()
+    for said, shown in (
+        ("new on a", "new at hub"),
+        ("update on b: title (changed on a)", "update at other: title (changed at hub)"),
+        ("refused on a holiday, on a", "refused on a holiday, at hub"),
+        ("在 b 端修改 标题（a 端有改动）", "在 other 端修改 标题（hub 端有改动）"),
+    ):
+        assert sides(said, office.link) == shown
 
 
 def test_every_pattern_has_the_parts_that_its_translation_wants():

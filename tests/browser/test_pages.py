@@ -107,7 +107,7 @@ def test_an_event_is_explained_with_what_differs(office, ann):
     office.a.person_edits(office.a.refs()[0], title="Brunch")
     ann.get(f"/links/1/events/{office.unit('Lunch')}")
     assert "changed since: title" in ann.text
-    assert "update on b: title (changed on a)" in ann.text
+    assert "update at other: title (changed at hub)" in ann.text
     assert re.search(r'<tr class="differs"><th scope="row">title', ann.page.text)
     assert "title differs Brunch Lunch" in ann.text
     assert "not asked" in ann.get(f"/links/1/events/{office.unit('Lunch')}?offline=1").text
