@@ -9,10 +9,12 @@ import requests
 
 from bridge import config
 from bridge.errors import ConfigError
+from bridge.housekeeping import PUSHES_KEPT
 from bridge.records import LinkState
 from bridge.runtime import Runtime
 from bridge.vault import Vault
 from bridge.web.passwords import hash_password, matches, well_formed
+from bridge.web.sessions import ATTEMPT_LIFE, LIFE
 from bridge.web.site import local
 
 PASSWORD = "correct horse battery staple"
@@ -90,6 +92,10 @@ def test_who_logs_out_is_out_even_where_somebody_kept_the_cookie(guarded):
     other = guarded.browser()
     other.session.cookies.set("calbridge", kept)
     assert other.get("/").url.endswith("/login")
+
+
+def test_what_counts_once_is_remembered_for_longer_than_it_is_valid():
+    assert max(LIFE, ATTEMPT_LIFE) < PUSHES_KEPT
 
 
 def test_a_session_ends_by_itself(guarded):
