@@ -207,7 +207,20 @@ FAULTS = (
     ),
     Fault(
         "forget what a broken-off write overruled", "bridge/recovery.py",
-        "tx.journal(_overruled(intent) if intent.lost else ())", "pass", ("crash points",),
+        "tx.journal(_overruled(intent, intent.lost))", "pass", ("crash points",),
+    ),
+    Fault(
+        "repeat a broken-off write over somebody's edit", "bridge/recovery.py",
+        "standing.event, ours.keys() - spared)", "standing.event, ours.keys())", ("apply",),
+    ),
+    Fault(
+        "say nothing of what a repeated write overrules", "bridge/recovery.py",
+        '    tell({"/".join(path): str(change.after) for path, change in sorted(lost.items())})\n',
+        "", ("apply",),
+    ),
+    Fault(
+        "believe an unguarded write to what has gone", "bridge/task.py",
+        "return bool(contested - happened.keys())", "return False", ("apply",),
     ),
     Fault(
         "rewrite for ever", "bridge/churn.py",
@@ -227,6 +240,11 @@ FAULTS = (
         "leave exceptions behind when their series moves", "mappings/merge.py",
         "result = replace(result, overrides=recurrence.rekey(onto.overrides, onto, result))",
         "pass", ("merge",),
+    ),
+    Fault(
+        "let an exception stand where its rule has no date", "mappings/merge.py",
+        "        del overrides[key]\n\n\ndef _revived", "        pass\n\n\ndef _revived",
+        ("meet",),
     ),
     Fault(
         "use a fixed offset", "mappings/zones.py",
