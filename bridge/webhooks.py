@@ -21,8 +21,8 @@ import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import BaseRoute, Route
-from uvicorn.protocols.http.h11_impl import H11Protocol
+from starlette.routing import BaseRoute, Mount, Route
+from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
 from bridge.runtime import Runtime
 from bridge.store import StoreError
@@ -59,7 +59,7 @@ class Webhooks:
         """The web application, with what else is served `beside` the webhooks."""
         return Starlette(
             routes=[
-                Route("/hooks/{connector}", self._hook, methods=["POST"]),
+                Mount("/hooks", routes=[Route("/{connector}", self._hook, methods=["POST"])]),
                 Route("/healthz", _health, methods=["GET"]),
                 *beside,
             ]
@@ -212,7 +212,8 @@ class _ImpatientProtocol(H11Protocol):
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
-        if self.cycle is not None and not self.cycle.response_complete:
+        cycle: RequestResponseCycle | None = self.cycle
+        if cycle is not None and not cycle.response_complete:
             self._forget_deadline()
 
     def on_response_complete(self) -> None:
