@@ -36,7 +36,8 @@ class Ledger:
 
     `alike`: duplicates that stand at the same times as what they were made of. `foreign`: units
     that somebody else organises, `declined` those that were; `meanwhile` the numbers of the deeds
-    that were done during a pass; `blind`: a listing of the hub's left changes out.
+    that were done during a pass; `blind`: a listing of the hub's left changes out. `freed`: series
+    that somebody deleted while an event stood for a date beside them, which then is its own.
     """
 
     written: dict[str, Written] = field(default_factory=dict)
@@ -49,6 +50,7 @@ class Ledger:
     meanwhile: set[int] = field(default_factory=set)
     blind: bool = False
     declined: set[int] = field(default_factory=set)
+    freed: set[int] = field(default_factory=set)
 
     def note(self, step: Step, unit: int, before: set[str], after: set[str]) -> None:
         """What a place shows of a unit went from `before` to `after` by somebody's hand."""
@@ -299,10 +301,16 @@ class _Deed:
 
         def delete(line: Line) -> None:
             way(line.id)
+            self._note_freed(line)
             unit.append(unit_of(line.title) or 0)
 
         self._to(delete)
         self._note_deleted(unit[0])
+
+    def _note_freed(self, line: Line) -> None:
+        beside = [text for each in self._client.lines() for text in each.texts]
+        if any(OF_A_DATE in text and line.id in text for text in beside):
+            self._ledger.freed.add(unit_of(line.title) or 0)
 
     def _note_deleted(self, unit: int) -> None:
         """Of a unit that is several items there, a person may have deleted one."""
@@ -326,8 +334,6 @@ class _Deed:
 
     def _duplicate(self) -> None:
         line = self._line()
-        if any(OF_A_DATE in text for text in line.texts):
-            raise Refused("nobody duplicates what stands for one date of a series")
         name = self._client.duplicate(line.id, f"U{self._n} T{self._n}")
         if self._chance.random() < 0.7 and not line.series:
             self._client.move(name, self._start(), 1440, ZONES[0])

@@ -89,10 +89,11 @@ class _Judge:
 
     def _once(self) -> Iterator[str]:
         """No unit stands twice anywhere, as the bridge reads its items."""
-        doubled = set(self._ledger.back)
+        doubled = self._ledger.back | self._ledger.freed
         if len(self._links) > 1:
-            # Each link brings back what was edited on its far side and deleted at the hub.
-            doubled |= {n for n, places in self._ledger.deleted.items() if HUB in places}
+            # A copy at the hub that two links bring back while the hub's listings lag behind.
+            deleted = {n for n, places in self._ledger.deleted.items() if HUB in places}
+            doubled |= {n for n in deleted if self._ledger.born.get(n) != HUB}
         for item in self._links:
             for side, connector in self._runtime.connectors(item.link).items():
                 calendar = item.link.endpoint(side).calendar
