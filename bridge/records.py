@@ -109,8 +109,8 @@ class Unit:
     `ref_b` name it on each side, None where it never stood; a unit that could not be read, or
     that is gone from a side, has a ref without a shadow there. `generation` grows when the unit
     has to be made anew on a side, because providers remember create keys of the dead. `rewrites`
-    counts updates since it was last certain that a person edits it (`bridge.churn`). `retry_at` None while parked = only a
-    person helps. `restored` is what an undo put back for good.
+    counts updates since it was last certain that a person edits it (`bridge.churn`). `retry_at`
+    None while parked = only a person helps. `restored` is what an undo put back for good.
     """
 
     id: str

@@ -156,7 +156,7 @@ def test_an_original_that_is_made_anew_invites_nobody() -> None:
     assert any("guest@example.com" in line for line in action.desired.details.footer)
 
 
-def test_what_was_edited_while_masked_does_not_stay_on_a_copy_whose_original_was_made_anew() -> None:
+def test_what_was_edited_while_masked_leaves_a_copy_whose_original_was_made_anew() -> None:
     row = known(DAILY, home=B)
     now = copy(A, edited(DAILY, title="Kept", description="masked"))
     masking = replace(rules(), policy=Policy(content=Content.TITLE), digest="masking")

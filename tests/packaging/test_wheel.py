@@ -124,7 +124,8 @@ def test_importing_what_help_and_check_need_pulls_in_no_sdk(installed, module):
 
 
 def test_help_needs_neither_the_database_nor_the_web_server(installed):
-    heavy = ("sqlalchemy", "alembic", "uvicorn", "starlette", "pydantic", "requests", "rich", "jinja2")
+    web = ("uvicorn", "starlette", "jinja2")
+    heavy = ("sqlalchemy", "alembic", "pydantic", "requests", "rich", *web)
     code = (
         "import sys; from bridge.cli import run; run(['--help']); "
         f"print(sorted(set({heavy!r}) & set(sys.modules)))"
