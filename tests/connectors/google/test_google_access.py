@@ -5,6 +5,7 @@ import hashlib
 import http.client
 import json
 import logging
+from dataclasses import replace
 from datetime import UTC, datetime
 from urllib.parse import parse_qs, urlencode, urlsplit
 
@@ -82,6 +83,17 @@ def test_a_damaged_key_is_an_error_of_configuration_that_shows_no_key(delegated)
         connector.calendars()
     assert refused.value.code == "bad-key"
     assert "c2VjcmV0" not in str(refused.value)
+
+
+def test_a_consent_that_was_given_anew_while_the_old_one_was_refused_counts(google):
+    connector = google.connect()
+    good = google.tokens.load("google", ALICE)
+    looks = iter([replace(good, refresh="withdrawn")] * 2)
+    load = google.tokens.load
+    google.tokens.load = lambda *key: next(looks, None) or load(*key)
+    assert connector.calendars()[0].primary
+    assert load("google", ALICE).refresh == good.refresh
+    assert [call.status for call in google.sandbox.calls("oauth.token")] == [400, 200]
 
 
 def test_a_consented_user_is_served_and_the_new_token_is_kept(google):
