@@ -9,13 +9,7 @@ from typing import Any
 import pytest
 
 from connectors.contract import Copy
-from connectors.errors import (
-    ConflictError,
-    ConnectorError,
-    OutcomeUnknownError,
-    RateLimitedError,
-    RejectedError,
-)
+from connectors.errors import ConflictError, OutcomeUnknownError, RejectedError
 from connectors.sandbox.faults import Fault
 from connectors.testing.builders import at, cancelled, edited, event, moved
 from mappings.model import Attendee, Busy, Event, Key, Location, Person
@@ -318,73 +312,6 @@ def test_renaming_a_series_renames_occurrences_that_only_seemed_to_be_regular(
     copy = connector.update("primary", copy, edited(WEEKLY, title="Retro"))
     assert {item["summary"] for item in alive(bench, ann)} == {"Retro"}
     assert fetched(connector, copy.ref) == copy
-
-
-def test_a_removed_occurrence_comes_back_with_a_new_series_in_place_of_the_old(
-    bench: Any, ann: Any
-) -> None:
-    connector = bench.connect(ann)
-    first = cancelled(moved(WEEKLY, SECOND, start="2026-03-10T15:00"), THIRD)
-    old = connector.create("primary", first, KEY)
-    wanted = moved(WEEKLY, SECOND, start="2026-03-10T15:00")
-    new = connector.update("primary", old, wanted)
-    assert content(new) == wanted
-    assert new.ref != old.ref
-    assert {item["event_id"].rpartition("_")[0] for item in alive(bench, ann)} == {new.ref[:-2]}
-    assert connector.update("primary", old, wanted).ref == new.ref
-
-
-def test_a_replacement_that_broke_off_is_completed_and_leaves_one_series(
-    bench: Any, ann: Any
-) -> None:
-    connector = bench.connect(ann, attempts=1)
-    for broken in range(4):
-        old = connector.create("primary", cancelled(WEEKLY, THIRD), f"{broken:064x}")
-        wanted = moved(WEEKLY, SECOND, start="2026-03-10T15:00")
-        bench.sandbox.faults.add(Fault(WRITES, "drop_after", skip=broken))
-        with pytest.raises(OutcomeUnknownError) if broken < 3 else pytest.raises(RejectedError):
-            connector.update("primary", old, wanted)
-            raise RejectedError("three calls are enough")
-        bench.sandbox.faults.clear()
-        bench.sandbox.clock.advance(600)
-        new = connector.update("primary", old, wanted)
-        assert content(fetched(connector, new.ref)) == wanted
-        assert {item["event_id"].rpartition("_")[0] for item in alive(bench, ann)} == {new.ref[:-2]}
-        connector.delete("primary", new)
-
-
-def test_a_replacement_whose_rest_is_refused_for_now_says_that_something_may_stand(
-    bench: Any, ann: Any
-) -> None:
-    connector = bench.connect(ann, attempts=1)
-    busy = {"code": 190010, "msg": "busy"}
-    for broken, expected in enumerate((RateLimitedError, OutcomeUnknownError, OutcomeUnknownError)):
-        old = connector.create("primary", cancelled(WEEKLY, THIRD), f"{broken:064x}")
-        wanted = moved(WEEKLY, SECOND, start="2026-03-10T15:00")
-        fault = Fault(WRITES, "status", skip=broken, status=429, body=busy)
-        bench.sandbox.faults.add(fault)
-        with pytest.raises(ConnectorError) as error:
-            connector.update("primary", old, wanted)
-        assert type(error.value) is expected
-        bench.sandbox.faults.clear()
-        bench.sandbox.clock.advance(600)
-        new = connector.update("primary", old, wanted)
-        assert {item["event_id"].rpartition("_")[0] for item in alive(bench, ann)} == {new.ref[:-2]}
-        connector.delete("primary", new)
-
-
-def test_a_series_with_guests_is_not_replaced_behind_their_backs(
-    bench: Any, ann: Any, bob: Any
-) -> None:
-    connector = bench.connect(ann)
-    made = connector.create("primary", cancelled(WEEKLY, THIRD), KEY)
-    bench.sandbox.as_user(ann).invite(
-        ann.primary, made.ref, [{"type": "user", "user_id": bob.open_id}]
-    )
-    copy = fetched(connector, made.ref)
-    with pytest.raises(RejectedError, match="attendees"):
-        connector.update("primary", copy, replace(copy.event, overrides=()))
-    assert fetched(connector, made.ref) == copy
 
 
 def test_an_occurrence_that_somebody_removed_meanwhile_is_a_conflict_that_shows_it(
