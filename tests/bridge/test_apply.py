@@ -19,7 +19,7 @@ from connectors.memory import LOSSLESS, Call, MemoryProvider, MemoryWorld
 from connectors.testing.builders import edited, event, moved
 from mappings import identity
 from mappings.model import Key
-from mappings.policy import Conflict, Direction, Policy
+from mappings.policy import Conflict, Direction, Filters, Policy
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 ENDS = {side: Endpoint(connector=side.value, account="ann", calendar="c") for side in Side}
@@ -163,6 +163,21 @@ def test_a_copy_deleted_before_its_creation_was_known_is_made_anew(pair: Pair) -
     assert pair.titles(Side.B) == ["Lunch"]
     assert pair.run().counts.writes == 0
     assert pair.store.intents(pair.link.id) == []
+
+
+def test_a_copy_that_the_bridge_took_away_is_made_again_with_one_call(pair: Pair) -> None:
+    ref = pair.a.person_puts(event("Lunch", "2026-03-03T12:00"))
+    pair.run()
+    pair.policy = replace(ONE_WAY, filters=Filters(skip_titles=("secret",)))
+    pair.a.person_edits(ref, title="secret lunch")
+    pair.run()
+    assert pair.b.refs() == []
+    pair.a.person_edits(ref, title="Lunch")
+    calls: list[str] = []
+    pair.worlds[Side.B].before = lambda call: calls.append(call.operation)
+    pair.run()
+    assert pair.titles(Side.B) == ["Lunch"]
+    assert calls.count("create") == 1
 
 
 def test_a_listing_that_breaks_off_keeps_what_was_done_and_goes_on_from_there(pair: Pair) -> None:

@@ -86,7 +86,7 @@ FAULTS = (
         "keep the key of the dead", "bridge/task.py",
         "row = replace(row.without(side), generation=row.generation + 1)",
         "row = row.without(side)",
-        ("sync",),
+        ("apply",),
     ),
     Fault(
         "lose the loser's journal entry", "bridge/apply.py",
