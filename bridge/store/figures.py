@@ -34,7 +34,7 @@ class Figures:
     def behind(self) -> datetime | None:
         """Since when, at the earliest, a change may be waiting to get to the other side; None if
         none is known of."""
-        waiting = self.job is None or self.job.pending or self.job.attempts > 0
+        waiting = self.job is not None and (self.job.pending or self.job.attempts > 0)
         if not waiting and self.last is not None and self.last.outcome in ("ok", ""):
             return None
         return self.good or (self.last.started if self.last else None)

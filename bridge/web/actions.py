@@ -111,7 +111,7 @@ def ask_approve(visit: Visit) -> Response:
 def _planned(visit: Visit, link: Link, told: LinkPlan) -> tuple[list[str], int]:
     deletions = [action for action in told.actions if action.op is Op.DELETE]
     lines = [_line(visit, link, action) for action in deletions]
-    return lines, len(told.actions) - len(deletions)
+    return sorted(lines), len(told.actions) - len(deletions)
 
 
 def approve(visit: Visit) -> Response:

@@ -10,8 +10,13 @@ _PATTERNS: list[tuple[re.Pattern[str], str]] = [
 ]
 
 
+_TYPED = re.compile(r"; look at `calbridge plan`, then approve or pause$")
+"""Advice for a terminal; here there is a button."""
+
+
 def retold(language: str, text: str) -> str:
     """`text` in that language."""
+    text = _TYPED.sub("", text)
     tell = _TELLERS.get(language)
     return tell(text) if tell else text
 

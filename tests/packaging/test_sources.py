@@ -56,7 +56,7 @@ def hits(pattern: re.Pattern[str], *, under: tuple[str, ...] = ("",)) -> list[st
     found = []
     for path in tracked():
         name = path.relative_to(ROOT).as_posix()
-        if not name.startswith(under):
+        if not name.startswith(under) or path.suffix == ".png":
             continue
         for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
             found += [f"{name}:{number}: {match[0]}" for match in pattern.finditer(line)]
