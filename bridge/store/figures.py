@@ -27,8 +27,9 @@ class Figures:
 
     @property
     def running(self) -> bool:
-        """Whether a worker has it in hand."""
-        return self.job is not None and self.job.owner is not None
+        """Whether a worker or a command has it in hand; or had, and ended without a word."""
+        begun = self.last is not None and self.last.ended is None
+        return begun or (self.job is not None and self.job.owner is not None)
 
     @property
     def behind(self) -> datetime | None:

@@ -1,6 +1,7 @@
 """What people read on the pages, and what comes of what they do there."""
 
 import re
+import threading
 from datetime import timedelta
 from html import escape
 from pathlib import Path
@@ -61,6 +62,29 @@ def test_a_person_pauses_a_link_with_a_reason_and_lets_it_run_again(office, ann)
     job = office.store.job(office.link.id)
     assert job is not None
     assert job.pending
+
+
+def test_a_backfill_shows_how_far_it_is_while_it_runs(office, ann):
+    shown, turn = [], threading.Lock()
+
+    def look(call: Call) -> None:
+        with turn:
+            if call.operation.startswith("create"):
+                ann.get("/links/1")
+                shown.append(ann.text)
+
+    for number in range(40):
+        office.put(f"Event {number}", f"2027-04-{number % 28 + 1:02}T{8 + number // 28:02}:00")
+    office.runtime.provider("other").world.before = look
+    office.runtime.link_pass(office.ready(), full=True).run(RunKind.BACKFILL)
+    assert "ann/other running" in shown[0]
+    assert "data-live" in ann.page.text
+    done = [int(re.search(r"(\d+) done so far", text)[1]) for text in shown]
+    assert done == sorted(done)
+    assert done[0] == 0 < done[-1] < 40
+    ann.get("/links/1")
+    assert "40 created" in ann.text
+    assert "done so far" not in ann.text
 
 
 def test_a_held_link_shows_what_it_would_delete_and_does_it_after_approval(office, ann):
