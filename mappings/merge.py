@@ -223,7 +223,8 @@ def _transfer_occurrences(
         exists = values.pop("exists", None)
         if exists is False:
             overrides.pop(here, None)
-            if is_member(after, key) or is_member(before, key):
+            ruled = is_member(after, key) or is_member(before, key)
+            if ruled or here in result.rdates:  # what stood by itself here may be a date there
                 overrides[here] = Override(key=here, cancelled=True)
             continue
         if exists and inherits:
