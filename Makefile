@@ -25,10 +25,10 @@ demo: $(STAMP) ## the whole story against the built-in sandboxes
 	$(BIN)/calbridge demo --once
 
 test: check ## everything that CI runs
-	$(BIN)/python -m pytest -n 2 --dist loadfile -q
+	$(BIN)/python -m pytest -n 2 --dist worksteal -q
 
 nightly: $(STAMP) ## the long profiles: many random examples, new ones every time
-	$(BIN)/python -m pytest -n 2 --dist loadfile -q -m "nightly or not nightly" --hypothesis-profile=nightly --timeout=3000
+	$(BIN)/python -m pytest -n 2 --dist worksteal -q -m "nightly or not nightly" --hypothesis-profile=nightly --timeout=3000
 
 simulate: $(STAMP) ## 20,000 simulated histories of people, faults and crashes on every core
 	$(BIN)/calbridge soak --runs 20000 --jobs $(shell nproc 2>/dev/null || echo 2)
