@@ -51,6 +51,9 @@ class Hands(Protocol):
     def starts(self, title: str) -> list[datetime]:
         """When the event or its occurrences start, in the weeks around now."""
 
+    def agenda(self) -> list[tuple[str, datetime, datetime]]:
+        """Title, start and end of all that takes place in these weeks and has times, sorted."""
+
 
 def first(hands: Hands, title: str) -> datetime | None:
     """When an event first starts, None if there is none."""
@@ -111,11 +114,15 @@ class AtFeishu:
 
     def starts(self, title: str) -> list[datetime]:
         """See `Hands`."""
-        return [
-            datetime.fromtimestamp(int(item["start_time"]["timestamp"]), UTC)
+        return [start for shown, start, _end in self.agenda() if shown == title]
+
+    def agenda(self) -> list[tuple[str, datetime, datetime]]:
+        """See `Hands`."""
+        return sorted(
+            (item.get("summary", ""), _instant(item["start_time"]), _instant(item["end_time"]))
             for item in self._person.instances(self._calendar, *self._around)
-            if item.get("summary") == title and "timestamp" in item["start_time"]
-        ]
+            if "timestamp" in item["start_time"]
+        )
 
     def event_id(self, title: str) -> str:
         """The id of an event."""
@@ -197,11 +204,15 @@ class AtGoogle:
 
     def starts(self, title: str) -> list[datetime]:
         """See `Hands`."""
-        return [
-            datetime.fromisoformat(item["start"]["dateTime"]).astimezone(UTC)
+        return [start for shown, start, _end in self.agenda() if shown == title]
+
+    def agenda(self) -> list[tuple[str, datetime, datetime]]:
+        """See `Hands`."""
+        return sorted(
+            (item.get("summary", ""), _moment(item["start"]), _moment(item["end"]))
             for item in self._sandbox.instances(self._email, *self._around)
-            if item.get("summary") == title and "dateTime" in item["start"]
-        ]
+            if "dateTime" in item["start"]
+        )
 
     def _edit(self, action: str, *values: Any) -> None:
         self._sandbox.edit(self._email, action, self._email, *values)
@@ -282,8 +293,12 @@ class AtExchange:
 
     def starts(self, title: str) -> list[datetime]:
         """See `Hands`."""
+        return [start for shown, start, _end in self.agenda() if shown == title]
+
+    def agenda(self) -> list[tuple[str, datetime, datetime]]:
+        """See `Hands`."""
         found = self._sandbox.occurrences(self._address, *self._around)
-        return [item.start for item in found if item.subject == title]
+        return sorted((item.subject, item.start, item.end) for item in found if not item.all_day)
 
     def _edit(self, action: str, *values: Any) -> Any:
         return self._sandbox.edit(self._address, action, *values)
@@ -313,6 +328,14 @@ def _named(events: list[Json], field: str, title: str) -> Json:
         if event.get(field) == title:
             return event
     raise KeyError(title)
+
+
+def _instant(point: Json) -> datetime:
+    return datetime.fromtimestamp(int(point["timestamp"]), UTC)
+
+
+def _moment(point: Json) -> datetime:
+    return datetime.fromisoformat(point["dateTime"]).astimezone(UTC)
 
 
 def _feishu(start: datetime, minutes: int) -> Json:
