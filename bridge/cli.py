@@ -14,7 +14,7 @@ from bridge import shadowing
 from bridge.errors import ConfigError, UsageError
 
 COMMANDS = {
-    "init": ("bridge.commands.setup", "init"),
+    "init": ("bridge.commands.init", "init"),
     "check": ("bridge.commands.setup", "check"),
     "connect": ("bridge.commands.connect", "connect"),
     "plan": ("bridge.commands.copying", "plan"),
@@ -38,7 +38,7 @@ COMMANDS = {
     "soak": ("bridge.commands.soak", "soak"),
 }
 SUMMARIES = {
-    "init": "Write an annotated config to start from.",
+    "init": "Ask a few questions and write an annotated config and a key.",
     "check": "Validate the config; with --online also accounts, rights and calendars.",
     "connect": "Give consent for one account in a browser.",
     "plan": "Show what would change and why; write nothing.",

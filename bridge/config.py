@@ -58,7 +58,8 @@ class LinkConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
-    """The whole checked config."""
+    """The whole checked config. `unset` names variables that still have to be set, whose
+    placeholders keep the config loadable."""
 
     source: str
     database: str
@@ -67,6 +68,7 @@ class Config:
     links: tuple[LinkConfig, ...]
     service: ServiceSection
     web: WebSection
+    unset: tuple[ConfigProblem, ...] = ()
 
     def select(self, user: str | None = None, link: str | None = None) -> tuple[LinkConfig, ...]:
         """The links of one user or of one name; all by default."""
@@ -118,6 +120,7 @@ class _Checker:
             links=tuple(links),
             service=root.service,
             web=root.web,
+            unset=tuple(self._text.unset),
         )
 
     def _connector(self, name: str, raw: dict[str, Any]) -> ConnectorConfig | None:

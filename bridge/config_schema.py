@@ -182,13 +182,15 @@ def _networks(value: str) -> str:
 
 
 PasswordHash = Annotated[SecretStr, AfterValidator(_hash)]
+# An environment variable that is not set means that there is none.
+MaybeHash = Annotated[PasswordHash | None, BeforeValidator(lambda value: value or None)]
 
 
 class WebSection(Strict):
     """Who gets to see the dashboard. Without a way to log in there is none."""
 
-    password_hash: PasswordHash | None = None
-    viewer_password_hash: PasswordHash | None = None
+    password_hash: MaybeHash = None
+    viewer_password_hash: MaybeHash = None
     trusted_header: str | None = Field(default=None, pattern=r"^[A-Za-z0-9-]+$")
     trusted_proxies: tuple[Annotated[str, AfterValidator(_networks)], ...] = ("127.0.0.1", "::1")
     administrators: tuple[str, ...] = ()

@@ -13,16 +13,20 @@ import yaml
 
 from bridge.errors import ConfigError, ConfigProblem
 
+PLACEHOLDER = "replace"
+"""A default with this word stands for something that has to be set."""
 REFERENCE = re.compile(r"\$\{(?:(file):)?([^}]*?)(?::-([^}]*))?\}")
 
 
 @dataclass(slots=True)
 class Text:
-    """A loaded file. `lines` maps the path of every key and item to its line."""
+    """A loaded file. `lines` maps the path of every key and item to its line; `unset` names the
+    variables for which something stands in that is nothing yet."""
 
     source: str
     value: Any
     lines: dict[tuple[str | int, ...], int] = field(default_factory=dict)
+    unset: list[ConfigProblem] = field(default_factory=list)
 
     def line(self, path: tuple[str | int, ...]) -> int | None:
         """The line of a path, or of its nearest parent that has one."""
@@ -68,7 +72,8 @@ def read(path: Path, environment: Mapping[str, str]) -> Text:
         )
         raise ConfigError(str(path), (problem,)) from None
     reader = _Reader(path.parent, environment)
-    text = Text(str(path), reader.value(node, ()) if node is not None else {}, reader.lines)
+    value = reader.value(node, ()) if node is not None else {}
+    text = Text(str(path), value, reader.lines, reader.unset)
     if reader.problems:
         raise ConfigError(str(path), tuple(reader.problems))
     return text
@@ -81,6 +86,7 @@ class _Reader:
         self._constructor = yaml.SafeLoader("")
         self.lines: dict[tuple[str | int, ...], int] = {}
         self.problems: list[ConfigProblem] = []
+        self.unset: list[ConfigProblem] = []
 
     def value(self, node: yaml.Node, path: tuple[str | int, ...]) -> Any:
         self.lines.setdefault(path, node.start_mark.line + 1)
@@ -117,7 +123,12 @@ class _Reader:
                     return ""
             if name not in self._environment and default is None:
                 self._problem(path, f"environment variable {name} is not set; set it and try again")
-            return self._environment.get(name) or default or ""
+            found = self._environment.get(name)
+            if not found and default is not None and (not default or PLACEHOLDER in default):
+                message = f"environment variable {name} is not set yet"
+                line = self.lines.get(path)
+                self.unset.append(ConfigProblem(place=dotted(path), message=message, line=line))
+            return found or default or ""
 
         return REFERENCE.sub(replaced, text)
 

@@ -1,71 +1,15 @@
-"""`init` and `check`: from nothing to a config that works."""
+"""`check`: whether the config is right, and whether the providers agree."""
 
-from pathlib import Path
 from typing import Any
 
 import click
 
 from bridge.commands.session import Session, command
-from bridge.commands.template import Answers, render
-from bridge.errors import ConfigError, UsageError
+from bridge.config import Config
+from bridge.errors import ConfigError
 from bridge.runtime import Runtime
-from bridge.vault import Vault
 from connectors.contract import Finding
 from connectors.errors import ConnectorError
-
-
-@command("init", help="Write an annotated config to start from.")
-@click.argument("path", default="config.yaml", type=click.Path(dir_okay=False))
-@click.option("--domain", default="feishu", show_default=True, help="feishu or lark.")
-@click.option("--app-id", default="", help="The Feishu app's id.")
-@click.option("--user", default="alice", show_default=True, help="A name for the first user.")
-@click.option("--feishu-account", default="", help="Their e-mail, open_id or user_id at Feishu.")
-@click.option("--google-account", default="", help="Their address at Google.")
-@click.option("--force", is_flag=True, help="Overwrite the file if it is there.")
-def init(
-    session: Session,
-    path: str,
-    domain: str,
-    app_id: str,
-    user: str,
-    feishu_account: str,
-    google_account: str,
-    *,
-    force: bool,
-) -> int:
-    """Write a config and a key file beside it, both readable by their owner alone."""
-    target = Path(path)
-    if target.exists() and not force:
-        raise UsageError(f"{path} is there already; --force overwrites it")
-    key_file = target.with_suffix(".key")
-    if not key_file.exists():
-        _write_private(key_file, Vault.generate_key() + "\n")
-    given = {
-        "app_id": app_id,
-        "feishu_account": feishu_account,
-        "google_account": google_account,
-    }
-    answers = Answers(
-        domain=domain,
-        user=user,
-        secret_key="${file:" + key_file.name + "}",
-        **{name: value for name, value in given.items() if value},
-    )
-    _write_private(target, render(answers))
-    session.show(
-        {"config": str(target), "key": str(key_file)},
-        lambda: click.echo(
-            f"wrote {target} and {key_file} (keep a copy of the key: without it every user has "
-            f"to give consent again)\nnext: edit {target}, then `calbridge check --online`"
-        ),
-    )
-    return 0
-
-
-def _write_private(path: Path, text: str) -> None:
-    path.touch(mode=0o600)
-    path.chmod(0o600)
-    path.write_text(text, encoding="utf-8")
 
 
 @command("check", help="Validate the config; with --online also accounts, rights and calendars.")
@@ -78,8 +22,10 @@ def check(session: Session, *, online: bool) -> int:
         with Runtime(config) as runtime:
             rows = [*_accounts(runtime), *_links(runtime)]
     bad = [row for row in rows if not row["ok"]]
+    unset = config.unset
     value = {"ok": not bad, "links": len(config.links), "findings": rows}
-    session.show(value, lambda: _print(rows, len(config.links)))
+    value["unset"] = [item.message for item in unset]
+    session.show(value, lambda: _print(rows, config))
     return 1 if bad else 0
 
 
@@ -124,8 +70,12 @@ def _row(where: str, finding: Finding) -> dict[str, Any]:
     }
 
 
-def _print(rows: list[dict[str, Any]], links: int) -> None:
+def _print(rows: list[dict[str, Any]], config: Config) -> None:
+    for item in config.unset:
+        line = f" (line {item.line})" if item.line else ""
+        click.echo(f"note {item.place}{line}: {item.message}")
     if not rows:
+        links = len(config.links)
         click.echo(f"the config is valid; {links} link(s). `--online` asks the providers too")
         return
     for row in rows:

@@ -153,6 +153,7 @@ def test_the_commented_example_loads_when_its_comments_are_taken_away(
     section = re.search(r"^  # exchange:\n(?:  #   .*\n)+", text, re.MULTILINE)
     assert section is not None
     live = re.sub(r"^  # ", "  ", section[0], flags=re.MULTILINE)
+    live = re.sub(r"^    # (?=\w+: \S+$|zones:)", "    ", live, flags=re.MULTILINE)
     text = text.replace(section[0], live).replace(
         "      # - {to: exchange", "      - {to: exchange"
     )
