@@ -4,12 +4,17 @@ Such details cost a call per event. Nobody pays for events that are not going to
 links that do not carry the details, and for events that a complete listing shows unchanged.
 """
 
-from collections.abc import Callable, Collection, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Collection, Iterable, Iterator
+from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 
 from connectors.changes import carry_over
 from connectors.contract import Completes, Connector, Copy
+
+AHEAD = 4
+"""Questions asked before their answers are wanted, for each that may be under way at a time: enough
+that writing never waits for reading, and few enough to ask in vain when a turn ends."""
 
 Wanted = Callable[[Copy], bool]
 
@@ -27,7 +32,8 @@ class Completion:
     """For one side of one link.
 
     `detailed`: the link carries the details at all. `wanted` says of an unknown copy whether it
-    is going to be copied. `trusting`: shadows were made under the link's present policy.
+    is going to be copied. `trusting`: shadows were made under the link's present policy. `workers`
+    makes what so many questions at a time are asked on.
     """
 
     def __init__(
@@ -38,29 +44,34 @@ class Completion:
         detailed: bool,
         wanted: Wanted,
         trusting: bool,
+        workers: Callable[[int], Executor],
     ) -> None:
         self._connector = connector
         self._calendar = calendar
         self._detailed = detailed
         self._wanted = wanted
         self._trusting = trusting
+        self._workers = workers
 
-    def complete(self, sights: Sequence[Sight], *, listing_complete: bool) -> list[Copy]:
-        """The copies, in order, each with all its details as far as they matter."""
+    def complete(self, sights: Iterable[Sight], *, listing_complete: bool) -> Iterator[Copy]:
+        """The copies, in order, each with all its details as far as they matter. While the caller
+        is busy with one, the next ones are asked for."""
         if not isinstance(self._connector, Completes) or not self._connector.left_out:
-            return [sight.copy for sight in sights]
-        copies = {
-            number: copy
-            for number, sight in enumerate(sights)
-            if (copy := self._known(sight, listing_complete=listing_complete)) is not None
-        }
-        missing = [number for number in range(len(sights)) if number not in copies]
-        if missing:
-            width = max(1, self._connector.capabilities.parallel_reads)
-            with ThreadPoolExecutor(width, "complete") as pool:
-                asked = pool.map(lambda number: self._ask(sights[number]), missing)
-                copies.update(zip(missing, asked, strict=True))
-        return [copies[number] for number in range(len(sights))]
+            yield from (sight.copy for sight in sights)
+            return
+        width = max(1, self._connector.capabilities.parallel_reads)
+        due: deque[Copy | Future[Copy]] = deque()
+        pool = self._workers(width)
+        try:
+            for sight in sights:
+                known = self._known(sight, listing_complete=listing_complete)
+                due.append(pool.submit(self._ask, sight) if known is None else known)
+                if len(due) > AHEAD * width:
+                    yield _answer(due.popleft())
+            while due:
+                yield _answer(due.popleft())
+        finally:
+            pool.shutdown(cancel_futures=True)
 
     def _known(self, sight: Sight, *, listing_complete: bool) -> Copy | None:
         """The copy if it needs no call."""
@@ -79,3 +90,7 @@ class Completion:
         if sight.shadow is not None:
             copy = carry_over(copy, sight.shadow, self._connector.left_out, sight.parts)
         return self._connector.complete(self._calendar, copy, sight.parts)
+
+
+def _answer(copy: Copy | Future[Copy]) -> Copy:
+    return copy.result() if isinstance(copy, Future) else copy

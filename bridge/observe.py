@@ -4,8 +4,9 @@ Only a tombstone, or absence from a complete listing that a direct question conf
 deletion. A listing that breaks off raises and leaves everything as it was.
 """
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 from bridge.breaker import blaming
 from bridge.completion import Completion, Sight
@@ -83,13 +84,15 @@ class Observer:
 
     def observe(
         self, cursor: str | None, *, absences: bool = True
-    ) -> Iterator[Sequence[Observation]]:
+    ) -> Iterator[Iterable[Observation]]:
         """Batches of observations, one unit at most once. Deletions come last. Without `absences`
-        nothing is concluded from what a complete listing does not name."""
+        nothing is concluded from what a complete listing does not name.
+
+        To be used up one after the other: what they need to ask is asked while they are read."""
         with blaming(self._link.endpoint(self._side)):
             yield from self._observed(cursor, absences=absences)
 
-    def _observed(self, cursor: str | None, *, absences: bool) -> Iterator[Sequence[Observation]]:
+    def _observed(self, cursor: str | None, *, absences: bool) -> Iterator[Iterable[Observation]]:
         listed: set[str] = set()
         waiting: dict[str, list[Whole | Fragment]] = {}
         gone: dict[str, None] = {}
@@ -100,8 +103,7 @@ class Observer:
             ready = self._sort(page, waiting, gone, complete=complete)
             if complete:
                 listed.update(change.ref for change in page.changes)
-            if ready:
-                yield ready
+            yield ready
         for refs in _chunks(list(waiting), 200):
             yield self._assemble(refs, waiting, complete=complete)
         if complete and absences:
@@ -125,7 +127,7 @@ class Observer:
         gone: dict[str, None],
         *,
         complete: bool,
-    ) -> list[Observation]:
+    ) -> Iterable[Observation]:
         """What of a page can be judged at once: single events. The parts of a series may stand on
         different pages in any order, so they wait for the end of the listing."""
         ready: dict[str, Change] = {}
@@ -151,23 +153,21 @@ class Observer:
                 observations.append(Observation(unit=unit, problem=change))
             elif isinstance(change, Whole):
                 sights.append((unit, change.copy, parts_of(change)))
-        return observations + self._completed(sights, complete=complete)
+        return chain(observations, self._completed(sights, complete=complete))
 
     def _completed(
         self, sights: Sequence[tuple[Unit, Copy, Collection[str]]], *, complete: bool
-    ) -> list[Observation]:
+    ) -> Iterator[Observation]:
         copies = self._completion.complete(
             [Sight(unit.copy(self._side), copy, parts) for unit, copy, parts in sights],
             listing_complete=complete,
         )
-        return [
-            Observation(unit=unit, seen=copy)
-            for (unit, _, _), copy in zip(sights, copies, strict=True)
-        ]
+        for (unit, _, _), copy in zip(sights, copies, strict=True):
+            yield Observation(unit=unit, seen=copy)
 
     def _assemble(
         self, refs: Sequence[str], waiting: dict[str, list[Whole | Fragment]], *, complete: bool
-    ) -> list[Observation]:
+    ) -> Iterable[Observation]:
         known = self._store.units_by_ref(self._link.id, self._side, refs)
         observations, sights = [], []
         for ref in refs:
@@ -187,7 +187,7 @@ class Observer:
             else:
                 parts = frozenset().union(*map(parts_of, changes))
                 sights.append((unit, copy, parts))
-        return observations + self._completed(sights, complete=complete)
+        return chain(observations, self._completed(sights, complete=complete))
 
     def _reshaped(self, shadow: Copy | None, copy: Copy) -> bool:
         """Whether exceptions that we only remember may have been moved by a change of the rule."""

@@ -456,6 +456,7 @@ class LinkPass:
             detailed=carries,
             wanted=wanted,
             trusting=self._link.policy_digest == rules.digest,
+            workers=self._around.workers,
         )
 
     def _read(self, side: Side) -> Iterator[Iterable[Observation]]:
@@ -463,12 +464,16 @@ class LinkPass:
         cursor = None if self._full else self._store.cursor(self._link.id, side)
         try:
             for batch in observer.observe(cursor):
-                if cursor is not None and any(item.is_news(side) for item in batch):
-                    self._outcome.news.add(side)
-                yield batch
+                yield batch if cursor is None else self._noted(side, batch)
         except ResyncError:
             if cursor is None:
                 raise
             self._around.log("cursor void, listing everything", link=self._link.name, side=side)
             yield from observer.observe(None)
         self._outcome.short += observer.short
+
+    def _noted(self, side: Side, batch: Iterable[Observation]) -> Iterator[Observation]:
+        for item in batch:
+            if item.is_news(side):
+                self._outcome.news.add(side)
+            yield item
