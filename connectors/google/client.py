@@ -34,17 +34,37 @@ _ATTEMPTS = 7
 _WITHOUT_BODY = frozenset({"events.delete", "channels.stop"})
 
 
-def calendar_service(settings: Settings) -> Any:
-    """The request builder made from the discovery document that the library ships.
+class Methods:
+    """The library's request builders, by their names in the reference (`events.list`).
+
+    The library reads through its whole description of a collection whenever it is asked for one,
+    which takes longer than all the rest of a call; so each is asked for once. They hold no
+    connection and may be shared by threads (google-api-python-client, "Thread Safety").
+    """
+
+    def __init__(self, service: Any) -> None:
+        self._service = service
+        self._collections: dict[str, Any] = {}
+
+    def __call__(self, operation: str) -> Callable[..., Any]:
+        """What builds a request of that method."""
+        collection, method = operation.split(".")
+        if collection not in self._collections:
+            self._collections[collection] = getattr(self._service, collection)()
+        build: Callable[..., Any] = getattr(self._collections[collection], method)
+        return build
+
+
+def calendar_methods(settings: Settings) -> Methods:
+    """The methods of the discovery document that the library ships.
 
     Its `rootUrl` is overwritten, rather than an endpoint passed in, so that whatever else is
-    derived from the document (batches) follows. It holds no connection and may be shared by
-    threads (google-api-python-client, "Thread Safety").
+    derived from the document (batches) follows.
     """
     document = json.loads(get_static_doc("calendar", "v3"))
     document["rootUrl"] = settings.api_root
     document.pop("mtlsRootUrl", None)
-    return build_from_document(document, http=Http(timeout=settings.timeout_seconds))
+    return Methods(build_from_document(document, http=Http(timeout=settings.timeout_seconds)))
 
 
 class Client:
@@ -54,7 +74,7 @@ class Client:
         self,
         *,
         settings: Settings,
-        service: Any,
+        methods: Methods,
         credentials: Credentials,
         account: str,
         pacer: Pacer,
@@ -62,7 +82,7 @@ class Client:
         random: Callable[[], float],
         now: Callable[[], datetime],
     ) -> None:
-        self._service = service
+        self._methods = methods
         self._credentials = credentials
         self._pacer = pacer
         self._sleep = sleep
@@ -122,9 +142,7 @@ class Client:
         self, operation: str, version: str | None, writing: bool, parameters: Mapping[str, Any]
     ) -> Wire:
         self._pacer.wait(_BUDGET)
-        collection, method = operation.split(".")
-        build = getattr(getattr(self._service, collection)(), method)
-        request = build(**parameters, **self._common)
+        request = self._methods(operation)(**parameters, **self._common)
         if version is not None:
             request.headers["If-Match"] = version
         http = self._http()

@@ -3,14 +3,13 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from threading import Lock
-from typing import Any
 
 from connectors.capabilities import Capabilities, RateBudget
 from connectors.contract import Context, Finding, Identity, PushAnswer, PushRequest
 from connectors.errors import ReauthorizeError
 from connectors.google import consent
 from connectors.google.auth import Credentials, DelegatedCredentials, StaticToken, UserCredentials
-from connectors.google.client import Client, calendar_service
+from connectors.google.client import Client, Methods, calendar_methods
 from connectors.google.connector import GoogleConnector
 from connectors.google.errors import PROVIDER
 from connectors.google.examine import examine
@@ -51,7 +50,7 @@ class GoogleProvider:
         )
         self._lock = Lock()
         self._told = False
-        self._service: Any = None
+        self._methods: Methods | None = None
         self._accounts: dict[str, tuple[Credentials, Recall]] = {}
         self._connectors: set[GoogleConnector] = set()
 
@@ -182,11 +181,11 @@ class GoogleProvider:
     def _client(self, account: str, credentials: Credentials) -> Client:
         context = self._context
         with self._lock:
-            if self._service is None:
-                self._service = calendar_service(self._settings)
+            if self._methods is None:
+                self._methods = calendar_methods(self._settings)
         return Client(
             settings=self._settings,
-            service=self._service,
+            methods=self._methods,
             credentials=credentials,
             account=account,
             pacer=JointPacer(
