@@ -14,6 +14,7 @@ from bridge.plan import guard_count
 from bridge.reconcile import GONE, Seen
 from bridge.records import Link, Side, Unit
 from bridge.store import Store
+from bridge.succession import Succession
 from connectors.changes import apply_change, parts_of
 from connectors.contract import (
     Change,
@@ -78,6 +79,9 @@ class Observer:
         self._completion = completion
         self._approved = approved
         self._log = log
+        self._succession = Succession(store, link, side)
+        self._succeeded: set[str] = set()
+        self._gone: set[str] = set()
         self.cursor: str | None = None
         self.held = ""
         self.short = 0
@@ -96,6 +100,7 @@ class Observer:
         listed: set[str] = set()
         waiting: dict[str, list[Whole | Fragment]] = {}
         gone: dict[str, None] = {}
+        self._gone.clear()
         complete = False
         for page in self._connector.changes(self._calendar, cursor):
             self.cursor = page.cursor or self.cursor
@@ -108,9 +113,14 @@ class Observer:
             yield self._assemble(refs, waiting, complete=complete)
         if complete and absences:
             yield from self._absent(listed)
+        self._gone.update(gone)
         for refs in _chunks(list(gone), 500):
             known = self._store.units_by_ref(self._link.id, self._side, refs)
-            yield [Observation(unit=unit, seen=GONE) for unit in known.values()]
+            yield [
+                Observation(unit=unit, seen=self._heir(ref) or GONE)
+                for ref, unit in known.items()
+                if unit.id not in self._succeeded
+            ]
 
     def fetch(self, unit: Unit) -> Observation:
         """Ask for one unit directly."""
@@ -145,10 +155,12 @@ class Observer:
                 case Whole() | Fragment():
                     gone.pop(change.ref, None)
                     waiting.setdefault(change.ref, []).append(change)
-        known = self._store.units_by_ref(self._link.id, self._side, list(ready))
+        known = self._known(ready)
         observations, sights = [], []
         for ref, change in ready.items():
             unit = known.get(ref) or self._new(ref)
+            if self._is_former(ref, unit):
+                continue
             if isinstance(change, Unreadable):
                 observations.append(Observation(unit=unit, problem=change))
             elif isinstance(change, Whole):
@@ -168,11 +180,13 @@ class Observer:
     def _assemble(
         self, refs: Sequence[str], waiting: dict[str, list[Whole | Fragment]], *, complete: bool
     ) -> Iterable[Observation]:
-        known = self._store.units_by_ref(self._link.id, self._side, refs)
+        known = self._known(refs)
         observations, sights = [], []
         for ref in refs:
             unit = known.get(ref) or self._new(ref)
-            shadow = unit.copy(self._side)
+            if self._is_former(ref, unit):
+                continue
+            shadow = unit.copy(self._side) if unit.ref(self._side) == ref else None
             # A complete listing names every exception there is; if it leaves one out, we ask.
             copy = None if complete else shadow
             changes = sorted(waiting.pop(ref), key=lambda change: isinstance(change, Fragment))
@@ -188,6 +202,17 @@ class Observer:
                 parts = frozenset().union(*map(parts_of, changes))
                 sights.append((unit, copy, parts))
         return chain(observations, self._completed(sights, complete=complete))
+
+    def _known(self, refs: Collection[str]) -> dict[str, Unit]:
+        """The units that these refs belong to, be it that another link made them so."""
+        known = self._store.units_by_ref(self._link.id, self._side, refs)
+        heirs = self._succession.heirs([ref for ref in refs if ref not in known])
+        self._succeeded.update(unit.id for unit in heirs.values())
+        return known | heirs
+
+    def _is_former(self, ref: str, unit: Unit) -> bool:
+        """Whether something else, which has been seen already, has the place of this."""
+        return unit.id in self._succeeded and unit.ref(self._side) == ref
 
     def _reshaped(self, shadow: Copy | None, copy: Copy) -> bool:
         """Whether exceptions that we only remember may have been moved by a change of the rule."""
@@ -212,10 +237,11 @@ class Observer:
             return
         for ref, unit_id in missing:
             unit = self._store.unit(self._link.id, unit_id)
-            if unit is None:
+            if unit is None or self._is_former(ref, unit):
                 continue
             observation = self._ask(ref, unit)
-            if observation.seen is not GONE:
+            replaced = isinstance(observation.seen, Copy) and observation.seen.ref != ref
+            if observation.seen is not GONE and not replaced:
                 self.short += 1
             yield [observation]
         if self.short:
@@ -225,11 +251,20 @@ class Observer:
         """Read one unit directly. One that cannot be understood stops nobody else."""
         shadow = unit.copy(self._side)
         try:
-            copy = fetch_again(self._connector, self._calendar, ref, shadow)
+            copy = fetch_again(self._connector, self._calendar, ref, shadow) or self._heir(ref)
         except (RejectedError, UnmappableError) as error:
             problem = Unreadable(ref=ref, code=error.code, detail=str(error))
             return Observation(unit=unit, problem=problem)
         return Observation(unit=unit, seen=copy or GONE)
+
+    def _heir(self, ref: str) -> Copy | None:
+        """What has the place of an event that is gone. As long as reads may lag behind writes,
+        another link's word that it made it counts more than that nothing is found."""
+        heir = self._succession.heir(ref)
+        if heir is None or heir.ref in self._gone:
+            return None
+        now = self._connector.fetch(self._calendar, heir.ref)
+        return heir if now is None and self._connector.capabilities.lag else now
 
     def _new(self, ref: str) -> Unit:
         unit_id = identity.unit_id(self._link.uid, self._side.value, ref)

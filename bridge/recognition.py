@@ -64,7 +64,6 @@ class Recognition:
         each unit comes out as tasks, to be carried out first."""
         for side in Side:
             self._returned(sights, side)
-            self._brought_back(sights, side)
             self._marked(sights, side)
         yield from self._paired(sights)
         for side in Side:
@@ -85,24 +84,6 @@ class Recognition:
             if back is not None and sights.found[back.id][1][side] is GONE:
                 sights.add(back, side, copy)
                 del sights.found[stranger.unit.id]
-
-    def _brought_back(self, sights: Sights, side: Side) -> None:
-        """What was deleted, and what another link of the same calendar, whose original it was, has
-        brought back under a new id, because it had been edited where that one leads."""
-        gone = {unit.ref(side) or "": unit for unit in sights.gone(side)}
-        strangers = {each.copy.ref: each for each in sights.strangers(side)} if gone else {}
-        if not strangers:
-            return
-        here = self._link.endpoint(side)
-        for link in self._store.links():
-            if link.id == self._link.id or link.endpoint(side) != here:
-                continue
-            for ref, unit in gone.items():
-                theirs = self._store.unit(link.id, identity.unit_id(link.uid, side.value, ref))
-                back = strangers.get((theirs.ref(side) or "") if theirs else "")
-                if back is not None and back.unit.id in sights.found:
-                    sights.add(unit, side, back.copy)
-                    del sights.found[back.unit.id]
 
     def _marked(self, sights: Sights, side: Side) -> None:
         """A copy of ours that a person duplicated, split off, moved here from another calendar or

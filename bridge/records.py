@@ -79,6 +79,9 @@ class UnitState(StrEnum):
     DONE = "done"
 
 
+FORMER = 8
+"""So many of the names that a unit had on a side are remembered."""
+
 WHOLE: Path = ("*",)
 """Stands for the unit itself where paths are named."""
 
@@ -111,6 +114,8 @@ class Unit:
     has to be made anew on a side, because providers remember create keys of the dead. `rewrites`
     counts updates since it was last certain that a person edits it (`bridge.churn`). `retry_at`
     None while parked = only a person helps. `restored` is what an undo put back for good.
+    `former_a` and `former_b` are the names under which it stood before something else was put in
+    its place there, the latest last.
     """
 
     id: str
@@ -130,6 +135,8 @@ class Unit:
     retry_at: datetime | None = None
     rewrites: int = 0
     restored: Restored | None = None
+    former_a: tuple[str, ...] = ()
+    former_b: tuple[str, ...] = ()
 
     def copy(self, side: Side) -> Copy | None:
         """The shadow of that side."""
@@ -138,6 +145,10 @@ class Unit:
     def ref(self, side: Side) -> str | None:
         """The unit's name on that side."""
         return self.ref_a if side is Side.A else self.ref_b
+
+    def former(self, side: Side) -> tuple[str, ...]:
+        """The names that the unit had on that side before, the latest last."""
+        return self.former_a if side is Side.A else self.former_b
 
     @property
     def extend_at(self) -> datetime | None:
@@ -154,9 +165,13 @@ class Unit:
     def with_copy(self, side: Side, copy: Copy | None) -> "Unit":
         """The same unit with another shadow on that side. Without one the ref stays: somebody
         else's deletion, or a write whose first half is all we know of."""
+        ref, former = self.ref(side), self.former(side)
+        if copy is not None and ref is not None and ref != copy.ref:
+            former = tuple(name for name in (*former, ref) if name != copy.ref)[-FORMER:]
+        ref = copy.ref if copy else ref
         if side is Side.A:
-            return replace(self, a=copy, ref_a=copy.ref if copy else self.ref_a)
-        return replace(self, b=copy, ref_b=copy.ref if copy else self.ref_b)
+            return replace(self, a=copy, ref_a=ref, former_a=former)
+        return replace(self, b=copy, ref_b=ref, former_b=former)
 
 
 class Op(StrEnum):

@@ -28,7 +28,7 @@ from sqlalchemy import (
     text,
 )
 
-HEAD = "0006"
+HEAD = "0007"
 """The newest migration, which these tables are the result of."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -122,6 +122,8 @@ units = Table(
     Column("a", Text),
     Column("b", Text),
     Column("restored", Text),
+    Column("a_former", Text),
+    Column("b_former", Text),
     Index("ix_units_state", "state", "link_id"),
 )
 for _side in "ab":

@@ -82,6 +82,30 @@ class UnitReads(Reads):
                     found.setdefault(by_hash[row["id_hash"]], []).append(unit_from_row(row))
         return found
 
+    def former_refs(
+        self, link_id: int, side: Side, refs: Collection[str]
+    ) -> dict[str, tuple[str, ...]]:
+        """The refs that these units had on that side before; left out are units that always had
+        the same one."""
+        ref, former = units.c[f"{side.value}_ref"], units.c[f"{side.value}_former"]
+        found = {}
+        for chunk in chunks(set(refs)):
+            query = select(ref.label("ref"), former.label("former")).where(
+                units.c.link_id == link_id,
+                units.c[f"{side.value}_hash"].in_([digest(each) for each in chunk]),
+                units.c.state != UnitState.DONE,
+                former.is_not(None),
+            )
+            with self.reading() as connection:
+                for row in connection.execute(query):
+                    found[row.ref] = tuple(load(row.former))
+        return found
+
+    def unit_by_former_ref(self, link_id: int, side: Side, ref: str) -> Unit | None:
+        """The unit that had this ref on that side before, unless it is done."""
+        unit = self.unit_by_member(link_id, side, _formerly(ref))
+        return unit if unit is not None and unit.state is not UnitState.DONE else None
+
     def units(self, link_id: int, *, state: UnitState | None = None) -> Iterator[Unit]:
         """All units of a link by id, read in small batches as the caller asks for them.
 
@@ -251,6 +275,7 @@ def unit_to_row(unit: Unit) -> dict[str, Any]:
         row[f"{side.value}_hash"] = None if ref is None else digest(ref)
         row[f"{side.value}_ref"] = ref
         row[side.value] = None if copy is None else dump(copy_to_json(copy))
+        row[f"{side.value}_former"] = dump(list(unit.former(side))) if unit.former(side) else None
     return row
 
 
@@ -274,6 +299,8 @@ def unit_from_row(row: Mapping[Any, Any]) -> Unit:
         retry_at=row["retry_at"],
         rewrites=row["rewrites"],
         restored=_restored_from_json(load(row["restored"])),
+        former_a=tuple(load(row["a_former"]) or ()),
+        former_b=tuple(load(row["b_former"]) or ()),
     )
 
 
@@ -304,10 +331,17 @@ def _titles(unit: Unit) -> str:
 def _member_rows(unit: Unit) -> Iterator[dict[str, Any]]:
     for side in Side:
         copy = unit.copy(side)
-        for id_ in {*(member.id for member in copy.members), *names(copy)} if copy else ():
+        ids = {*(member.id for member in copy.members), *names(copy)} if copy else set[str]()
+        for id_ in ids | set(map(_formerly, unit.former(side))):
             yield {
                 "link_id": unit.link_id,
                 "unit_id": unit.id,
                 "side": side.value,
                 "id_hash": digest(id_),
             }
+
+
+def _formerly(ref: str) -> str:
+    """A ref as one among the ids of a unit that has another one now. The mark of a copy may be
+    the same as its ref."""
+    return f"formerly {ref}"

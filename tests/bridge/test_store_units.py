@@ -76,6 +76,7 @@ def test_a_unit_comes_back_equal(store: Store, link: int) -> None:
         attempts=3,
         retry_at=datetime(2026, 3, 2, 9, 30, 0, 1, tzinfo=UTC),
         rewrites=4,
+        former_a=("evt_0", "evt_half"),
     )
     put(store, whole)
     stored = store.unit(link, "unit-1")
@@ -131,6 +132,36 @@ def test_units_are_found_by_any_member_until_they_lose_it(store: Store, link: in
     put(store, unit(link, "1", copy("evt"), copy("evt_9")))
     assert store.unit_by_member(link, Side.A, "evt_9") is None
     assert store.unit_by_member(link, Side.B, "evt_9") is not None
+
+
+def test_a_unit_is_known_by_what_it_was_called_before_until_it_is_done(
+    store: Store, link: int
+) -> None:
+    whole = unit(link, "1", copy("first"), copy("other"))
+    for ref in ("second", "third"):
+        whole = whole.with_copy(Side.A, copy(ref))
+    put(store, whole)
+    assert store.former_refs(link, Side.A, ["third", "other"]) == {"third": ("first", "second")}
+    assert store.former_refs(link, Side.B, ["other"]) == {}
+    assert store.unit_by_former_ref(link, Side.A, "first") == whole
+    assert store.unit_by_former_ref(link, Side.A, "third") is None
+    assert store.unit_by_member(link, Side.A, "first") is None
+    assert store.units_by_name(link, Side.A, ["first"]) == {}
+    put(store, replace(whole, state=UnitState.DONE, a=None, b=None))
+    assert store.unit_by_former_ref(link, Side.A, "first") is None
+    assert store.former_refs(link, Side.A, ["third"]) == {}
+
+
+def test_a_unit_has_a_former_name_only_where_something_took_its_place() -> None:
+    whole = Unit(id="1", link_id=1, ref_a="r")
+    assert whole.with_copy(Side.A, copy("r")).former_a == ()
+    assert whole.with_copy(Side.A, None).former_a == ()
+    assert whole.without(Side.A).with_copy(Side.A, copy("s")).former_a == ()
+    again = whole.with_copy(Side.A, copy("s")).with_copy(Side.A, copy("r"))
+    assert (again.ref_a, again.former_a) == ("r", ("s",))
+    for number in range(20):
+        whole = whole.with_copy(Side.A, copy(str(number)))
+    assert whole.former_a == tuple(map(str, range(11, 19)))
 
 
 def test_one_event_can_never_belong_to_two_living_units(store: Store, link: int) -> None:

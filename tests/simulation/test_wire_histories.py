@@ -66,6 +66,11 @@ def test_histories_over_the_wire_come_to_rest_with_nothing_lost(town: Town, firs
     assert parked <= 1 + PARKED * sum(verdict.units for verdict in verdicts)
 
 
+@pytest.mark.parametrize("seed", [116])
+def test_two_links_agree_on_what_one_of_them_has_replaced(town: Town, seed: int) -> None:
+    proven(town, seed)
+
+
 def test_the_same_seed_tells_the_same_story(town: Town) -> None:
     for seed in (3, 22, 25):
         assert told(town, tale(seed)).digest == told(town, tale(seed)).digest

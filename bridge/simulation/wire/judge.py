@@ -90,10 +90,6 @@ class _Judge:
     def _once(self) -> Iterator[str]:
         """No unit stands twice anywhere, as the bridge reads its items."""
         doubled = self._ledger.back | self._ledger.freed
-        if len(self._links) > 1:
-            # A copy at the hub that two links bring back while the hub's listings lag behind.
-            deleted = {n for n, places in self._ledger.deleted.items() if HUB in places}
-            doubled |= {n for n in deleted if self._ledger.born.get(n) != HUB}
         for item in self._links:
             for side, connector in self._runtime.connectors(item.link).items():
                 calendar = item.link.endpoint(side).calendar
