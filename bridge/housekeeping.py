@@ -19,7 +19,7 @@ JOURNAL_KEPT = timedelta(days=90)
 CIRCUITS_KEPT = timedelta(days=1)
 """Far longer than an account ever rests, so nothing uses it any more."""
 IDLE_RUNS_KEPT = timedelta(days=2)
-"""Runs that found nothing to do; most of them."""
+"""Runs that found nothing to do, most of them; and for how long calls are counted by the hour."""
 _TIDIED = "tidied"
 
 
@@ -77,6 +77,7 @@ class Housekeeping:
             tx.forget_pushes(now - PUSHES_KEPT)
             tx.forget_journal(now - JOURNAL_KEPT)
             tx.forget_circuits(now - CIRCUITS_KEPT)
+            tx.forget_calls(now - IDLE_RUNS_KEPT)
         forgotten = 1
         while forgotten and not self._stop.is_set():  # bit by bit: others want to write, too
             with self._store.begin() as tx:

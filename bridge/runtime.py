@@ -13,6 +13,7 @@ from typing import Any
 from bridge.config import Config, EndpointConfig, LinkConfig
 from bridge.errors import ConfigError, ConfigProblem, UsageError
 from bridge.jobs import open_engine
+from bridge.metering import CallCounter
 from bridge.pacing import SharedPacer
 from bridge.reconcile import Action, Rules
 from bridge.records import Endpoint, Link, LinkState, Side
@@ -22,6 +23,7 @@ from bridge.vault import Vault
 from connectors.capabilities import Capabilities
 from connectors.contract import Calendar, Connector, Context, Provider, Role
 from connectors.errors import ConnectorError
+from connectors.metering import Meter
 from connectors.pacing import FreePacer, Pacer
 from connectors.registry import plugin
 from mappings import identity, zones
@@ -75,6 +77,7 @@ class Runtime:
         except BaseException:
             self.store.close()
             raise
+        self.calls = CallCounter(self.store, self.system.now)
         self._providers: dict[str, Provider] = {}
         self._connectors: dict[tuple[str, str], Connector] = {}
         self._pacers: dict[str, Pacer] = {}
@@ -97,6 +100,7 @@ class Runtime:
             connector.close()
         for provider in self._providers.values():
             provider.close()
+        self.calls.store()
         self.store.close()
 
     def log(self, message: str, **facts: object) -> None:
@@ -119,9 +123,13 @@ class Runtime:
                     channels=self.store.channels,
                     pacer=self._pacer,
                     log=self.log,
+                    meter=self._meter,
                 )
                 self._providers[name] = plugin(entry.type).open(name, entry.settings, context)
             return self._providers[name]
+
+    def _meter(self, name: str) -> Meter:
+        return Meter(name, monotonic=self.system.monotonic, report=self.calls.count)
 
     def _pacer(self, name: str, capabilities: Capabilities) -> Pacer:
         """The budget shared under `name`, one per app or per account, as the provider counts; by

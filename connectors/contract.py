@@ -18,6 +18,7 @@ from pydantic import BaseModel
 from connectors.capabilities import Capabilities
 from connectors.channels import ChannelStore, PassingChannels
 from connectors.errors import ConnectorError
+from connectors.metering import Meter, unmetered
 from connectors.pacing import Pacer
 from connectors.tokens import TokenStore
 from mappings.model import Event, Key, Loss, Occurrence, Override
@@ -414,7 +415,8 @@ class Provider(Protocol):
 class Context:
     """Everything from outside that a provider may use: injected, so that tests rule it.
 
-    `now` is aware UTC. `log` takes a message and facts; it must never get a secret.
+    `now` is aware UTC. `log` takes a message and facts; it must never get a secret. `meter`, by
+    the connector's name, times every call.
     """
 
     now: Callable[[], datetime]
@@ -424,6 +426,7 @@ class Context:
     pacer: Callable[[str, Capabilities], Pacer]
     channels: ChannelStore = field(default_factory=PassingChannels)
     log: Callable[..., None] = field(default=lambda *_args, **_facts: None)
+    meter: Callable[[str], Meter] = unmetered
 
 
 class Plugin(Protocol):

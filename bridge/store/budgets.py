@@ -25,6 +25,10 @@ class Slice:
     end: int
 
 
+def _length(window: Window) -> int:
+    return window.length
+
+
 class BudgetWrites(Writes):
     """Taking from budgets. `now` of a method is None for the clock of the database, by which the
     processes of many machines agree to the millisecond."""
@@ -53,7 +57,7 @@ class BudgetWrites(Writes):
         self.connection.execute(
             update(budgets)
             .where(budgets.c.name == name, budgets.c.operation == operation)
-            .values(spent=ledger.write(at))
+            .values(spent=ledger.write(at), permits=max(limits, key=_length).permits)
         )
         return Slice(permits, at, max(end, row.barred) if barred else end)
 
@@ -68,7 +72,7 @@ class BudgetWrites(Writes):
         )
 
     def _locked(self, name: str, operation: str) -> Any:
-        row = {"name": name, "operation": operation, "spent": "", "barred": None}
+        row = {"name": name, "operation": operation, "spent": "", "barred": None, "permits": None}
         mine = (budgets.c.name == name) & (budgets.c.operation == operation)
         query = select(budgets.c.spent, budgets.c.barred).where(mine).with_for_update()
         found = self.connection.execute(query).first()

@@ -28,7 +28,7 @@ from sqlalchemy import (
     text,
 )
 
-HEAD = "0007"
+HEAD = "0008"
 """The newest migration, which these tables are the result of."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -297,6 +297,19 @@ budgets = Table(
     Column("operation", _Exact, primary_key=True),
     Column("spent", Text, nullable=False),
     Column("barred", BigInteger),
+    Column("permits", Integer),
+)
+
+calls = Table(
+    "calls",
+    metadata,
+    Column("connector", _Exact, primary_key=True),
+    Column("kind", String(8), primary_key=True),
+    Column("outcome", String(32), primary_key=True),
+    Column("hour", Instant, primary_key=True, autoincrement=False),
+    Column("calls", BigInteger, nullable=False),
+    Column("micros", BigInteger, nullable=False),
+    *(Column(f"within_{number}", BigInteger, nullable=False) for number in range(9)),
 )
 
 circuits = Table(

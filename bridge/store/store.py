@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from bridge.store.budgets import BudgetWrites
+from bridge.store.calls import CallWrites
 from bridge.store.channels import StoredChannels
 from bridge.store.circuits import CircuitReads, CircuitWrites
 from bridge.store.database import Database, open_database
@@ -42,6 +43,7 @@ class Tx(
     ObservedWrites,
     SubscriptionWrites,
     BudgetWrites,
+    CallWrites,
     CircuitWrites,
 ):
     """One write transaction: all of it is durable when its block ends, or nothing is.

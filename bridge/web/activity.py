@@ -1,4 +1,4 @@
-"""What the bridge has been doing: writes and runs of the last day, hour by hour."""
+"""What the bridge has been doing: throughput, latency and quota of the last day, hour by hour."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,7 +6,8 @@ from datetime import timedelta
 
 from starlette.responses import Response
 
-from bridge.store.activity import hours, outcomes, spent
+from bridge.store.activity import Hour, hours, outcomes, spent
+from bridge.store.calls import Tally, traffic
 from bridge.web.site import Visit
 
 HOURS = 24
@@ -15,12 +16,14 @@ WIDTH, HEIGHT, GAP = 13, 110, 4
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """One bar of a plot, in the plot's units. `over` is the part of another colour on top."""
+    """One bar of a plot, in the plot's units. `over` is the part of another colour on top;
+    `label` stands below it, `told` says what it means."""
 
     x: int
     height: float
     over: float
     label: str
+    told: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,42 +39,75 @@ class Plot:
         return len(self.bars) * (WIDTH + GAP)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """An hour, with the calls that went out in it."""
+
+    hour: Hour
+    calls: int
+    failed: int
+    mean: timedelta
+
+
 def activity_page(visit: Visit) -> Response:
     """The plots, and the numbers behind them as a table."""
     now = visit.runtime.system.now()
-    found = hours(visit.runtime.store, now, HOURS)
-    labels = [f"{hour.at:%H}" for hour in found]
+    visit.runtime.calls.store()
+    store = visit.runtime.store
+    found = hours(store, now, HOURS)
+    calls = traffic(store, found[0].at)
+    rows = [_row(hour, *calls.get(hour.at, (Tally(), Tally()))) for hour in found]
     return visit.page(
         "activity.html",
-        hours=found,
-        writes=_plot([hour.writes for hour in found], labels),
-        runs=_plot([hour.runs for hour in found], labels, [hour.failed for hour in found]),
+        rows=rows,
+        writes=_plot(rows, [row.hour.writes for row in rows]),
+        runs=_plot(rows, [row.hour.runs for row in rows], [row.hour.failed for row in rows]),
         lasts=_plot(
-            [hour.longest.total_seconds() for hour in found],
-            labels,
-            [(hour.longest - hour.mean).total_seconds() for hour in found],
+            rows,
+            [row.hour.longest.total_seconds() for row in rows],
+            [(row.hour.longest - row.hour.mean).total_seconds() for row in rows],
             unit=" s",
         ),
-        outcomes=sorted(outcomes(visit.runtime.store, now - timedelta(days=1)).items()),
-        spent=spent(visit.runtime.store, now),
-        queue=visit.runtime.store.job_stats(now),
+        gaps=_plot(rows, [row.hour.gap.total_seconds() / 60 for row in rows], unit=" min"),
+        calls=_plot(rows, [row.calls for row in rows], [row.failed for row in rows]),
+        took=_plot(rows, [row.mean.total_seconds() for row in rows], unit=" s"),
+        outcomes=sorted(outcomes(store, now - timedelta(days=1)).items()),
+        spent=spent(store, now),
+        queue=store.job_stats(now),
         height=HEIGHT,
         bar=WIDTH,
     )
 
 
+def _row(hour: Hour, every: Tally, failed: Tally) -> Row:
+    mean = every.time / every.calls if every.calls else timedelta(0)
+    return Row(hour=hour, calls=every.calls, failed=failed.calls, mean=mean)
+
+
 def _plot(
+    rows: Sequence[Row],
     values: Sequence[float],
-    labels: Sequence[str],
     over: Sequence[float] | None = None,
     unit: str = "",
 ) -> Plot:
     highest = max(values)
     scale = HEIGHT / highest if highest else 0.0
-    top = f"{highest:,.0f}" if highest == int(highest) else f"{highest:,.1f}"
-    rest = over or [0.0] * len(values)
     bars = tuple(
-        Bar(number * (WIDTH + GAP), round(value * scale, 1), round(part * scale, 1), label)
-        for number, (value, part, label) in enumerate(zip(values, rest, labels, strict=True))
+        Bar(
+            number * (WIDTH + GAP),
+            round(value * scale, 1),
+            round(part * scale, 1),
+            f"{row.hour.at:%H}",
+            f"{row.hour.at:%H}:00 · {_told(value)}{unit}",
+        )
+        for number, (row, value, part) in enumerate(
+            zip(rows, values, over or [0.0] * len(values), strict=True)
+        )
     )
-    return Plot(bars, f"{top}{unit}")
+    return Plot(bars, f"{_told(highest)}{unit}")
+
+
+def _told(value: float) -> str:
+    if value == int(value):
+        return f"{value:,.0f}"
+    return f"{value:,.1f}" if value >= 1 else f"{value:.2g}"

@@ -4,7 +4,12 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
 from prometheus_client.registry import Collector
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -15,6 +20,7 @@ from bridge.records import LinkState
 from bridge.runtime import Runtime
 from bridge.store import StoreError
 from bridge.store.activity import outcomes, spent
+from bridge.store.calls import BOUNDS, Tally, called
 from bridge.store.figures import figures
 from bridge.web.access import Access
 from bridge.web.accounts import accounts
@@ -65,6 +71,7 @@ class Gauges(Collector):
         """One look."""
         yield from self._links()
         yield from self._queue()
+        yield from self._calls()
         yield from self._accounts()
 
     def _links(self) -> Iterator[Metric]:
@@ -107,12 +114,38 @@ class Gauges(Collector):
                        "budget", "operation")  # fmt: skip
         barred = _gauge("barred_seconds", "For how long a provider still wants no calls", "budget",
                         "operation")  # fmt: skip
+        used = _gauge("quota_used_ratio", "The part of our share of a rate budget that is used "
+                      "within its longest window", "budget", "operation")  # fmt: skip
         for each in spent(self._store, now):
             names = [each.budget, each.operation]
             calls.add_metric(names, each.calls)
             rest = (each.barred - now).total_seconds() if each.barred else 0
             barred.add_metric(names, rest)
-        yield from (queue, waiting, runs, calls, barred)
+            if each.used is not None:
+                used.add_metric(names, each.used)
+        yield from (queue, waiting, runs, calls, barred, used)
+
+    def _calls(self) -> Iterator[Metric]:
+        """Since the database was made; what all processes stored, and this one counted."""
+        self._runtime.calls.store()
+        ended = CounterMetricFamily(
+            "calbridge_calls", "Calls to a provider by how they ended, ok or the class of an error",
+            labels=("connector", "kind", "outcome"),
+        )  # fmt: skip
+        took = HistogramMetricFamily(
+            "calbridge_call_seconds", "How long calls took, without waiting for a budget",
+            labels=("connector", "kind"),
+        )  # fmt: skip
+        sums: dict[tuple[str, str], Tally] = {}
+        for what, tally in sorted(called(self._store).items()):
+            ended.add_metric([what.connector, what.kind, what.outcome], tally.calls)
+            whose = (what.connector, what.kind)
+            sums[whose] = sums.get(whose, Tally()).plus(tally)
+        for whose, tally in sums.items():
+            within = [(str(bound), n) for bound, n in zip(BOUNDS, tally.within, strict=True)]
+            buckets = [*within, ("+Inf", tally.calls)]
+            took.add_metric(whose, buckets, sum_value=tally.time.total_seconds())
+        yield from (ended, took)
 
     def _accounts(self) -> Iterator[Metric]:
         now = self._runtime.system.now()

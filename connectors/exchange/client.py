@@ -31,6 +31,7 @@ from connectors.exchange.errors import (
 )
 from connectors.exchange.settings import Settings
 from connectors.exchange.xmlform import TYPES, local, message, plain
+from connectors.metering import Meter
 from connectors.pacing import Pacer, with_retries
 from mappings.exchange import many, text
 
@@ -226,6 +227,7 @@ class Client:
         organization: Organization,
         account: str,
         pacer: Pacer,
+        meter: Meter,
         sleep: Callable[[float], None],
         random: Callable[[], float],
         stream_timeout: float = 60.0,
@@ -235,6 +237,7 @@ class Client:
         self._affinity = affinity
         self._organization = organization
         self._pacer = pacer
+        self._meter = meter
         self._sleep = sleep
         self._random = random
         self._stream_timeout = stream_timeout
@@ -317,6 +320,17 @@ class Client:
     def _asked(self, operation: str, content: Mapping[str, Any]) -> list[Answer]:
         self._pacer.wait(_BUDGET)
         writing = operation in _WRITES
+        with self._meter.call("write" if writing else "read") as pending:
+            answers = self._sent(operation, content, writing=writing)
+            failed = [answer for answer in answers if isinstance(answer, ConnectorError)]
+            if len(failed) == len(answers):
+                pending.failed = failed[0]
+        busy = [self._noted(answer) for answer in answers if isinstance(answer, RateLimitedError)]
+        if len(busy) == len(answers):
+            raise busy[0]
+        return [_doubtful(answer) for answer in answers] if writing else answers
+
+    def _sent(self, operation: str, content: Mapping[str, Any], *, writing: bool) -> list[Answer]:
         try:
             kind = _Subscribing if operation in _SUBSCRIBING else _Service
             service = _service(operation, kind)(account=self._opened())
@@ -334,10 +348,7 @@ class Client:
             raise self._noted(error) from error.__cause__
         except Exception as error:
             raise self._noted(of_fault(error, operation, writing=writing)) from error
-        busy = [self._noted(answer) for answer in answers if isinstance(answer, RateLimitedError)]
-        if len(busy) == len(answers):
-            raise busy[0]
-        return [_doubtful(answer) for answer in answers] if writing else answers
+        return answers
 
     def _noted(self, error: ConnectorError) -> ConnectorError:
         if isinstance(error, RateLimitedError):

@@ -113,6 +113,7 @@ class ExchangeProvider:
             organization=organization,
             account=account,
             pacer=context.pacer(f"{self._name}/{account}", self._capabilities),
+            meter=context.meter(self._name),
             sleep=context.sleep,
             random=context.random,
             affinity=affinity,

@@ -93,7 +93,8 @@ class FeishuProvider:
 
     def _session(self, access: Access, attempts: int | None = None) -> Session:
         attempts = attempts or self._settings.attempts
-        return Session(self._client, access, self._pacer, self._context, attempts)
+        meter = self._context.meter(self.name)
+        return Session(self._client, access, self._pacer, meter, self._context, attempts)
 
     def _open_id(self, account: str) -> str:
         identity = self.resolve([account]).get(account)

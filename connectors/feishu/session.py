@@ -7,6 +7,7 @@ from connectors.contract import Context
 from connectors.errors import OutcomeUnknownError, RateLimitedError
 from connectors.feishu.client import Call, Client, TokenKind
 from connectors.feishu.errors import TOKEN_STALE, LostAnswerError, Reply, error_for
+from connectors.metering import Kind, Meter
 from connectors.pacing import Pacer, with_retries
 
 
@@ -40,11 +41,18 @@ class Session:
     """
 
     def __init__(
-        self, client: Client, access: Access, pacer: Pacer, context: Context, attempts: int
+        self,
+        client: Client,
+        access: Access,
+        pacer: Pacer,
+        meter: Meter,
+        context: Context,
+        attempts: int,
     ) -> None:
         self._client = client
         self._access = access
         self._pacer = pacer
+        self._meter = meter
         self._context = context
         self._attempts = attempts
 
@@ -85,4 +93,10 @@ class Session:
 
     def _send(self, call: Call, token: str) -> Reply:
         self._pacer.wait(call.operation)
-        return self._client.send(call, identity=self._access.identity, token=token)
+        login = self._access.identity == "none"
+        kind: Kind = "login" if login else "write" if call.writes else "read"
+        with self._meter.call(kind) as pending:
+            reply = self._client.send(call, identity=self._access.identity, token=token)
+            if reply.code != "0":
+                pending.failed = error_for(reply, call.operation)
+            return reply

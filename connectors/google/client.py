@@ -23,6 +23,7 @@ from connectors.google.errors import (
 )
 from connectors.google.settings import Settings
 from connectors.google.transport import FAILURES, NEVER_SENT, Http
+from connectors.metering import Meter
 from connectors.pacing import Pacer, with_retries
 
 T = TypeVar("T")
@@ -78,6 +79,7 @@ class Client:
         credentials: Credentials,
         account: str,
         pacer: Pacer,
+        meter: Meter,
         sleep: Callable[[float], None],
         random: Callable[[], float],
         now: Callable[[], datetime],
@@ -85,6 +87,7 @@ class Client:
         self._methods = methods
         self._credentials = credentials
         self._pacer = pacer
+        self._meter = meter
         self._sleep = sleep
         self._random = random
         self._now = now
@@ -142,6 +145,12 @@ class Client:
         self, operation: str, version: str | None, writing: bool, parameters: Mapping[str, Any]
     ) -> Wire:
         self._pacer.wait(_BUDGET)
+        with self._meter.call("write" if writing else "read"):
+            return self._called(operation, version, writing, parameters)
+
+    def _called(
+        self, operation: str, version: str | None, writing: bool, parameters: Mapping[str, Any]
+    ) -> Wire:
         request = self._methods(operation)(**parameters, **self._common)
         if version is not None:
             request.headers["If-Match"] = version

@@ -192,6 +192,7 @@ class GoogleProvider:
                 context.pacer(f"{self._name}/{self._counted_for(account)}", self._capabilities),
                 context.pacer(self._name, self._project),
             ),
+            meter=context.meter(self._name),
             sleep=context.sleep,
             random=context.random,
             now=context.now,

@@ -11,9 +11,11 @@ import pytest
 import requests
 import yaml
 
+from bridge.budget import Window
 from bridge.records import LinkState, RunKind, UnitState
 from connectors.errors import ReauthorizeError, RejectedError
 from connectors.memory import Call
+from connectors.metering import Called
 
 EVIL = "\"><script>alert(1)</script><img src=x onerror=alert(2)>' {{ 7*7 }} 会议"
 PAGES = ("/", "/links/1", "/links/1?all=1", "/links/1/week", "/events", "/accounts", "/activity")
@@ -278,6 +280,31 @@ def test_no_page_holds_a_secret(guarded):
         assert not [secret for secret in secrets if secret in told or secret[-20:] in told], path
 
 
+def test_activity_is_drawn_and_told_for_those_who_do_not_see_it(office, ann):
+    office.put("Lunch")
+    office.sync()
+    for seconds, outcome in ((0.3, "ok"), (0.1, "RateLimitedError")):
+        call = Called(connector="hub", kind="write", outcome=outcome, seconds=seconds)
+        office.runtime.calls.count(call)
+    office.later(timedelta(minutes=3))
+    with office.store.begin() as tx:
+        tx.take_slice("hub/ann", "", (Window(60_100_000, 40),), 10, 250_000, None, office.now())
+    page = ann.get("/activity").text
+    plots = re.findall(r'<svg[^>]*role="img".*?</svg>', page, re.DOTALL)
+    assert len(plots) == 6
+    for plot in plots:
+        title, about = re.search(r'aria-labelledby="(\S+) (\S+)"', plot).groups()
+        assert re.search(rf'<title id="{title}">[^<]+</title>', plot)
+        assert re.search(rf'<desc id="{about}">Bars for 24 hours, the highest [^<]+</desc>', plot)
+        assert plot.count('class="bar-of"') >= 1
+    assert "Calls to providers an hour failed ones in red" in ann.text
+    row = re.search(r'<tr><th scope="row">[^<]*</th>(.*?)</tr>', page.split("As a table")[1])[1]
+    assert re.findall(r">([^<]*)</td>", row)[0] == "1", "one write"
+    assert re.findall(r">([^<]*)</td>", row)[-3:] == ["2", "1", "200 ms"]
+    assert "hub/ann all 25 % 10 / 40 1 min" in ann.text
+    assert "每小时对平台的调用" in ann.get("/activity?lang=zh").text
+
+
 def test_monitoring_reads_how_all_fares(office, ann):
     office.put("Lunch")
     office.sync()
@@ -291,6 +318,22 @@ def test_monitoring_reads_how_all_fares(office, ann):
     found = re.search(r'link_behind_seconds\{link="ann/other"\} (\S+)', ann.get("/metrics").text)
     assert found is not None
     assert 300 <= float(found[1]) < 400
+
+
+def test_monitoring_reads_how_providers_answer_and_how_much_of_a_budget_is_used(office, ann):
+    for seconds, outcome in ((0.3, "ok"), (7, "ok"), (0.01, "RateLimitedError")):
+        call = Called(connector="hub", kind="write", outcome=outcome, seconds=seconds)
+        office.runtime.calls.count(call)
+    with office.store.begin() as tx:
+        tx.take_slice("hub/ann", "", (Window(60_100_000, 40),), 10, 250_000, None, office.now())
+    lines = ann.get("/metrics").text.splitlines()
+    labels = 'connector="hub",kind="write"'
+    assert f'calbridge_calls_total{{{labels},outcome="ok"}} 2.0' in lines
+    assert f'calbridge_calls_total{{{labels},outcome="RateLimitedError"}} 1.0' in lines
+    assert f'calbridge_call_seconds_bucket{{{labels},le="0.2"}} 1.0' in lines
+    assert f'calbridge_call_seconds_bucket{{{labels},le="+Inf"}} 3.0' in lines
+    assert f"calbridge_call_seconds_sum{{{labels}}} 7.31" in lines
+    assert 'calbridge_quota_used_ratio{budget="hub/ann",operation=""} 0.25' in lines
 
 
 def test_metrics_are_not_for_strangers(open_office):
@@ -310,7 +353,10 @@ def test_metrics_are_not_for_strangers(open_office):
 def test_the_example_alerts_name_metrics_that_there_are(office, ann):
     office.sync()
     rules = (Path(__file__).parents[2] / "docs" / "alerts.yaml").read_text(encoding="utf-8")
-    told = {line.split()[2] for line in ann.get("/metrics").text.splitlines() if "# HELP" in line}
+    lines = ann.get("/metrics").text.splitlines()
+    told = {line.split()[2] for line in lines if line.startswith("# HELP")}
+    told |= {f"{name}_bucket" for line in lines if line.startswith("# TYPE")
+             for _, _, name, kind in [line.split()] if kind == "histogram"}  # fmt: skip
     groups = yaml.safe_load(rules)["groups"]
     named = {
         name
@@ -320,3 +366,9 @@ def test_the_example_alerts_name_metrics_that_there_are(office, ann):
     }
     assert len(named) >= 6
     assert named <= told
+    guide = (Path(__file__).parents[2] / "docs" / "dashboard.md").read_text(encoding="utf-8")
+    assert {name.removesuffix("_bucket") for name in named} <= set(
+        re.findall(r"calbridge_\w+", guide)
+    )
+    ours = {name for name in told if name.startswith("calbridge_") and not name.endswith("_bucket")}
+    assert ours <= set(re.findall(r"calbridge_\w+", guide)), "every metric is explained"
