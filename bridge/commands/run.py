@@ -11,7 +11,6 @@ import click
 
 from bridge.commands.session import Session, command
 from bridge.service import ROLES, Service
-from bridge.store import OutdatedError
 
 LAST_MOMENT = 9.5
 """Seconds after SIGTERM at which the process ends, whatever still holds it."""
@@ -20,8 +19,8 @@ LAST_MOMENT = 9.5
 @command("run", help="Run as a service until SIGTERM or Ctrl-C.")
 @click.option("--only", multiple=True, type=click.Choice(ROLES), help="Only this role; repeatable.")
 def run(session: Session, only: tuple[str, ...]) -> int:
-    """Start the service and wait. Raises `OutdatedError` once a newer program has migrated the
-    database."""
+    """Start the service and wait. Raises `StoreError` once nothing can be stored any more: a newer
+    program has migrated the database, or its disk is full."""
     logging.getLogger("calbridge").setLevel(logging.INFO)
     stop, before = threading.Event(), set(threading.enumerate())
 
@@ -40,12 +39,12 @@ def run(session: Session, only: tuple[str, ...]) -> int:
             {"running": True, "links": len(runtime.config.links)},
             lambda: click.echo(f"running {len(runtime.config.links)} link(s); stop with Ctrl-C"),
         )
-        while not stop.wait(1) and not runtime.store.outdated:
+        while not stop.wait(1) and not runtime.store.halt:
             pass
         service.stop()
-        outdated = runtime.store.outdated
-    if outdated:
-        raise OutdatedError(outdated)
+        halt = runtime.store.halt
+    if halt:
+        raise halt
     if any(not thread.daemon for thread in set(threading.enumerate()) - before):
         _leave()  # a thread that waits for a provider's answer would keep the process
     return 0

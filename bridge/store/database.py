@@ -23,7 +23,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 from sqlalchemy.pool import ConnectionPoolEntry
 from sqlalchemy.sql.functions import func
 
-from bridge.store.errors import StoreError
+from bridge.store.errors import StoreError, UnwritableError
 from bridge.store.filelock import locked_file, shared_file
 from bridge.store.seats import AdvisorySeat, FileSeat, Seat
 from bridge.store.session import Ring, silent
@@ -106,6 +106,11 @@ class Database(ABC):
         try:
             yield
         except DBAPIError as error:
+            if _unwritable(error.orig):
+                raise UnwritableError(
+                    f"database {self._place} cannot be written: {error.orig}. Nothing is lost; make "
+                    "room on its disk (or mend it), then start again"
+                ) from error
             raise StoreError(f"database {self._place}: {error.orig}") from error
         except SQLAlchemyError as error:
             raise StoreError(f"database {self._place}: {error}") from error
@@ -260,6 +265,13 @@ class PostgresqlDatabase(Database):
 
     def _write_connection(self) -> AbstractContextManager[Connection]:
         return self._engine.begin()
+
+
+def _unwritable(error: BaseException | None) -> bool:
+    """Whether SQLite has no room to write (SQLITE_FULL), or the system refused a write, for example
+    beyond a quota. A server that is out of room may get some, and is asked again."""
+    code = getattr(error, "sqlite_errorcode", None)
+    return code in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_FSYNC)
 
 
 def _configure_sqlite(connection: sqlite3.Connection, _entry: ConnectionPoolEntry) -> None:

@@ -11,3 +11,8 @@ class LeaseLostError(StoreError):
 
 class OutdatedError(StoreError):
     """A newer version of this program has changed the database: this one must not write there."""
+
+
+class UnwritableError(StoreError):
+    """Nothing can be stored any more, for want of room or because the disk is broken. What was
+    stored before is safe; there is no use in going on."""

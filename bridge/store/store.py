@@ -13,7 +13,7 @@ from bridge.store.calls import CallWrites
 from bridge.store.channels import StoredChannels
 from bridge.store.circuits import CircuitReads, CircuitWrites
 from bridge.store.database import Database, open_database
-from bridge.store.errors import OutdatedError
+from bridge.store.errors import OutdatedError, StoreError, UnwritableError
 from bridge.store.history import HistoryReads, HistoryWrites, JournalReads
 from bridge.store.jobs import JobReads, JobWrites
 from bridge.store.links import LinkReads, LinkWrites
@@ -67,7 +67,8 @@ class Store(
 
     `instance` is this installation's random id; `tokens` keeps OAuth tokens, encrypted,
     `channels` the push channels that connectors opened. `ring` is told of links that become due,
-    in the transaction that made them so.
+    in the transaction that made them so. `halt` is why this process can store nothing more, for as
+    long as it lives.
     """
 
     ring: Ring
@@ -84,7 +85,7 @@ class Store(
         self._now = now
         self._wall = wall
         self.ring = self.announce
-        self.outdated = ""
+        self.halt: StoreError | None = None
         self.measure_skew()
         self.tokens = StoredTokens(self, vault)
         self.channels = StoredChannels(self)
@@ -114,15 +115,15 @@ class Store(
         """A transaction, committed when the block ends and undone if an exception leaves it.
 
         One per thread at a time: raises `StoreError` inside another. Raises `OutdatedError` if a
-        newer program has taken over the database; `outdated` then says so until the end.
+        newer program has taken over the database, `UnwritableError` if its disk is full.
         """
-        with self._database.writing() as connection:
-            try:
+        try:
+            with self._database.writing() as connection:
                 assert_current(connection)
-            except OutdatedError as error:
-                self.outdated = str(error)
-                raise
-            yield Tx(connection, self._now, ring=self.ring, skew=self.skew)
+                yield Tx(connection, self._now, ring=self.ring, skew=self.skew)
+        except (OutdatedError, UnwritableError) as error:
+            self.halt = error
+            raise
 
     def lock(self, *names: str) -> AbstractContextManager[None]:
         """Held by one thread of one process at a time, wherever the same database is used.

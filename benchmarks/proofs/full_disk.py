@@ -1,0 +1,52 @@
+"""SQLite on a disk that runs full while people go on editing.
+
+The process says why and ends with 2. With room again the next one goes on, and nothing is missing
+or there twice.
+"""
+
+import time
+from pathlib import Path
+
+from benchmarks.proofs.city import city
+from benchmarks.proofs.crowd import Crowd
+from benchmarks.proofs.fleet import Fleet
+from benchmarks.proofs.judging import unrest
+from benchmarks.proofs.report import Report
+
+PATIENCE = 180.0
+
+
+def prove(folder: Path, *, links: int = 20, edits: int = 400, room: int = 40) -> Report:
+    """`room` is how many pages the database may still grow by once its links have started."""
+    report = Report(f"full disk: {links} links, {edits} edits")
+    database = folder / "calbridge.db"
+    with city(links) as town:
+        config = town.config(f"sqlite:///{database}", poll="2s")
+        path = town.write(folder / "judge.yaml", config)
+        town.consent(path)
+        crowd = Crowd(town, seed=3)
+        pages = database.stat().st_size // 4096 + room
+        with Fleet(town, folder, config, 1, pages=pages) as fleet:
+            for _edit in range(edits):
+                crowd.edit()
+            codes = fleet.wait(PATIENCE)
+            report.expect(codes == [2], f"with a full disk the process ended with {codes}")
+        told = [line for line in fleet.told() if line.startswith("calbridge: ")]
+        report.expect(
+            len(told) == 1 and "database or disk is full" in told[0] and "make room" in told[0],
+            f"it said {told}",
+        )
+        report.tell("it said", told[0] if told else "nothing")
+        with Fleet(town, folder, config, 1) as fleet:
+            begun = time.monotonic()
+            while not crowd.settled() and time.monotonic() < begun + PATIENCE:
+                time.sleep(0.1)
+            report.tell(
+                "from the next start until all sides were equal", time.monotonic() - begun, "s"
+            )
+            report.complaints += crowd.complaints()
+            report.expect(fleet.end() == [0], "it did not end well")
+        report.complaints += unrest(path)
+        report.expect(not town.mails, f"{town.mails} mails were sent")
+    report.tell("differences, doubles, overlapping runs, mails", len(report.complaints))
+    return report
