@@ -31,6 +31,8 @@ from sqlalchemy import event
 from sqlalchemy.engine import Engine
 from bridge.cli import run
 
+os.environ["OAUTHLIB_INSECURE_TRANSPORT"] = "1"
+
 def confine(connection, _entry):
     connection.execute("PRAGMA max_page_count={pages}")
 
@@ -66,8 +68,8 @@ def free_port() -> int:
 
 
 class Fleet:
-    """`size` processes, each with a web address of its own, and their logs in `folder`. Their SQLite
-    database may have that many `pages`, 0 = as many as it likes."""
+    """`size` processes, each with a web address of its own, and their logs in `folder`. Their
+    SQLite database may have that many `pages`, 0 = as many as it likes."""
 
     def __init__(
         self, city: City, folder: Path, config: Mapping[str, Any], size: int, *, pages: int = 0

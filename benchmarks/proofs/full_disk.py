@@ -37,6 +37,8 @@ def prove(folder: Path, *, links: int = 20, edits: int = 400, room: int = 40) ->
             f"it said {told}",
         )
         report.tell("it said", told[0] if told else "nothing")
+        for _edit in range(edits // 4):
+            crowd.edit()
         with Fleet(town, folder, config, 1) as fleet:
             begun = time.monotonic()
             while not crowd.settled() and time.monotonic() < begun + PATIENCE:

@@ -1,14 +1,16 @@
 """What the database and the two sides say when everything has come to rest."""
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from itertools import pairwise
 from pathlib import Path
 
 from sqlalchemy import func, select
 
 from bridge import config as config_file
 from bridge.records import LinkState, RunKind, UnitState
-from bridge.runtime import Runtime
+from bridge.runtime import Runtime, System
 from bridge.store import Store
 from bridge.store.schema import journal, metadata, runs
 from bridge.verify import verify
@@ -19,7 +21,7 @@ def overlaps(store: Store) -> int:
     wrote to the journal later. A run that was killed ends with its last word there."""
     last_word = select(journal.c.run_id, func.max(journal.c.at)).group_by(journal.c.run_id)
     with store.reading() as connection:
-        wrote = {run: at for run, at in connection.execute(last_word)}
+        wrote = dict(connection.execute(last_word).tuples().all())
         rows = connection.execute(
             select(runs.c.link_id, runs.c.id, runs.c.started, runs.c.ended).order_by(runs.c.started)
         ).all()
@@ -29,7 +31,7 @@ def overlaps(store: Store) -> int:
     return sum(
         later[0] < earlier[1]
         for history in by_link.values()
-        for earlier, later in zip(history, history[1:], strict=False)
+        for earlier, later in pairwise(history)
     )
 
 
@@ -42,9 +44,10 @@ def rows(store: Store) -> dict[str, int]:
         }
 
 
-def unrest(config: Path) -> Iterator[str]:
+def unrest(config: Path, now: Callable[[], datetime] | None = None) -> Iterator[str]:
     """What is not at rest, asked of the database, of both sides, and of one more pass."""
-    with Runtime(config_file.load(config)) as runtime:
+    system = System(now=now) if now else None
+    with Runtime(config_file.load(config), system) as runtime:
         store = runtime.store
         if count := overlaps(store):
             yield f"{count} runs of a link began while another one was at work"

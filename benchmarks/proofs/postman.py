@@ -78,7 +78,7 @@ class _Server(ThreadingHTTPServer):
 class _Handler(BaseHTTPRequestHandler):
     server: _Server
 
-    def do_POST(self) -> None:  # noqa: N802
+    def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         kept = {name: text for name, text in self.headers.items() if name.startswith("X-")}
         self.send_response(self.server.postman.carry(self.path, kept, body))

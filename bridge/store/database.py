@@ -108,8 +108,8 @@ class Database(ABC):
         except DBAPIError as error:
             if _unwritable(error.orig):
                 raise UnwritableError(
-                    f"database {self._place} cannot be written: {error.orig}. Nothing is lost; make "
-                    "room on its disk (or mend it), then start again"
+                    f"database {self._place} cannot be written: {error.orig}. Nothing is lost; "
+                    "make room on its disk (or mend it), then start again"
                 ) from error
             raise StoreError(f"database {self._place}: {error.orig}") from error
         except SQLAlchemyError as error:
