@@ -14,10 +14,12 @@ from threading import Lock
 from bridge.budget import SECOND, Used, Window, largest_slice, slice_length, windows
 from bridge.store import Store, StoreError
 from connectors.capabilities import RateBudget
-from connectors.errors import RetryableError
+from connectors.errors import RateLimitedError, RetryableError
 
 HEADROOM = 0.94
 """Our share of what a provider permits; other programs may share the budget."""
+PATIENCE = 120.0
+"""Seconds. No window of a budget is as long: what is closed for longer a provider has closed."""
 
 
 @dataclass(slots=True)
@@ -46,8 +48,9 @@ class _Turn:
 class SharedPacer:
     """The budget called `name`, for every process on the same database. Thread safe.
 
-    `now` is the clock by which all measure, None for that of the database. Raises `RetryableError`
-    from `wait` while the database does not answer.
+    `now` is the clock by which all measure, None for that of the database. Raises from `wait`
+    `RetryableError` while the database does not answer, and `RateLimitedError` for a budget that
+    a provider has closed for longer than `PATIENCE`: nobody sits that out in the middle of a pass.
     """
 
     def __init__(
@@ -80,6 +83,11 @@ class SharedPacer:
                 pause = self._spend(turn, operation)
             if pause <= 0:
                 return
+            if pause > PATIENCE:
+                raise RateLimitedError(
+                    f"{self._name} may not call {operation} for another {pause:.0f} s",
+                    after=pause,
+                )
             self._sleep(pause)
 
     def slow_down(self, operation: str, seconds: float) -> None:

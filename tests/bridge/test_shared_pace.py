@@ -13,7 +13,7 @@ from bridge.simulation.lanes import Lanes
 from bridge.store import Store, StoreError, Tx, open_store
 from bridge.vault import Vault
 from connectors.capabilities import RateBudget
-from connectors.errors import RetryableError
+from connectors.errors import RateLimitedError, RetryableError
 from connectors.pacing import FreePacer, JointPacer
 
 FEISHU = RateBudget(per_second=50, per_minute=1000, shared_by="app")
@@ -169,6 +169,24 @@ def test_patience_asked_for_in_the_middle_of_a_slice_counts_for_what_is_left_of_
 
     clock.run([lane])
     assert times[0] >= 5
+
+
+def test_nobody_sits_out_an_hour_that_the_provider_asks_for(
+    store: Store, open_again: Callable[[], Store]
+) -> None:
+    """Here and in another process the call is refused at once, with how long it will be."""
+    clock = Lanes()
+    told, other = (pacer_of(each, clock, GOOGLE) for each in (store, open_again()))
+    told.wait("insert")
+    told.slow_down("insert", 3600)
+    began = clock.seconds
+    for pacer in (told, other):
+        with pytest.raises(RateLimitedError) as refused:
+            pacer.wait("insert")
+        assert 3590 < refused.value.after <= 3600 + 60
+    assert clock.seconds == began
+    clock.seconds += 3600
+    told.wait("insert")
 
 
 def test_budgets_of_different_names_and_operations_do_not_know_each_other(store: Store) -> None:

@@ -116,9 +116,15 @@ def test_a_spent_quota_stops_the_link_and_the_next_pass_goes_on(desk: Any) -> No
                  body=refusal(403, "quotaExceeded"))  # fmt: skip
     with pytest.raises(RateLimitedError) as stop:
         desk.run()
-    assert stop.value.after >= 3600
+    assert stop.value.after >= 3590
     assert 0 < len(desk.titles()) < 31
     desk.clear()
+    calls = desk.google_calls()
+    with pytest.raises(RateLimitedError):
+        desk.run()
+    assert desk.google_calls() == calls
+    desk.feishu.clock.advance(3700)
+    desk.restart()
     desk.run()
     settled(desk)
 
