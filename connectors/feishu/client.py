@@ -62,7 +62,7 @@ class Client:
     """Sends single calls. Thread safe; knows nothing of retries, pacing or token renewal."""
 
     def __init__(self, origin: str, timeout: float) -> None:
-        self._connections = _connections()
+        self._connections = _connections(origin)
         self._execute = _sending_over(self._connections)
         self._config = (
             lark_oapi.Client.builder()
@@ -104,8 +104,13 @@ class Client:
         return Reply(status=raw.status_code, headers=headers, body=body)
 
 
-def _connections() -> requests.Session:
+def _connections(origin: str) -> requests.Session:
+    """What the environment says about proxies and certificates is read once: `requests` would do
+    so for every call, and let a `.netrc` that names the host overrule the token."""
     session = requests.Session()
+    found = session.merge_environment_settings(origin, {}, None, None, None)
+    session.trust_env = False
+    session.proxies, session.verify = found["proxies"], found["verify"]
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))
     for scheme in ("https://", "http://"):
         session.mount(scheme, HTTPAdapter(pool_maxsize=_CONNECTIONS))
