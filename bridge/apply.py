@@ -62,10 +62,11 @@ _Made = dict[str, Copy | Exception]
 
 @dataclass(slots=True)
 class _Books:
-    """What a few results change in the database: written together."""
+    """What a few results change in the database: written together. `joined` are the rows that got
+    a new name on a side."""
 
     rows: list[Unit] = field(default_factory=list)
-    joined: list[Unit] = field(default_factory=list)
+    joined: dict[Side, list[Unit]] = field(default_factory=lambda: {side: [] for side in Side})
     journal: list[JournalEntry] = field(default_factory=list)
     settled: list[int] = field(default_factory=list)
 
@@ -151,7 +152,7 @@ class Applier:
         loud = [task for task in tasks if task.decision.actions]
         rows = [row for task in quiet if (row := task.decision.unit) and row != task.unit]
         rows += map(named, loud)
-        yielded = self._giving_way(rows)
+        yielded = self._giving_way(dict.fromkeys(Side, rows))
         with self._store.begin() as tx:
             self._fence(tx)
             tx.put_units([*yielded, *rows])
@@ -203,7 +204,7 @@ class Applier:
         if len(actions) != 1 or actions[0].op is not Op.CREATE:
             return None
         connector = self._connectors[actions[0].side]
-        many = isinstance(connector, CreatesMany) and connector.capabilities.batch_size > 1
+        many = connector.capabilities.batch_size > 1 and isinstance(connector, CreatesMany)
         return actions[0].side if many else None
 
     # -- calls (worker threads; no database) -------------------------------------------------------
@@ -334,10 +335,11 @@ class Applier:
             tx.drop_intents(books.settled)
         self._progress(sum(len(results) for results, _intents in lots))
 
-    def _giving_way(self, rows: Sequence[Unit]) -> list[Unit]:
+    def _giving_way(self, named: Mapping[Side, Sequence[Unit]]) -> list[Unit]:
         return [
             row
-            for side in (Side if rows else ())
+            for side, rows in named.items()
+            if rows
             for row in giving_way(self._store, self._link, side, rows)
         ]
 
@@ -353,8 +355,9 @@ class Applier:
             row = settled(result)
             if row is not None:
                 books.rows.append(row)
-                if any(action.op in (Op.CREATE, Op.ADOPT) for action, _answer in result.done):
-                    books.joined.append(row)
+                for action, _answer in result.done:
+                    if action.op in (Op.CREATE, Op.ADOPT):
+                        books.joined[action.side].append(row)
                 if row.home is None and result.task.unit.a is result.task.unit.b is None:
                     self.counts.count(Op.ADOPT)
         elif self._stops_link(result.error):

@@ -46,7 +46,8 @@ class Completion:
         trusting: bool,
         workers: Callable[[int], Executor],
     ) -> None:
-        self._connector = connector
+        self._asked = connector if isinstance(connector, Completes) and connector.left_out else None
+        self._width = max(1, connector.capabilities.parallel_reads)
         self._calendar = calendar
         self._detailed = detailed
         self._wanted = wanted
@@ -56,40 +57,37 @@ class Completion:
     def complete(self, sights: Iterable[Sight], *, listing_complete: bool) -> Iterator[Copy]:
         """The copies, in order, each with all its details as far as they matter. While the caller
         is busy with one, the next ones are asked for."""
-        if not isinstance(self._connector, Completes) or not self._connector.left_out:
+        if self._asked is None:
             yield from (sight.copy for sight in sights)
             return
-        width = max(1, self._connector.capabilities.parallel_reads)
         due: deque[Copy | Future[Copy]] = deque()
-        pool = self._workers(width)
+        pool = self._workers(self._width)
         try:
             for sight in sights:
-                known = self._known(sight, listing_complete=listing_complete)
-                due.append(pool.submit(self._ask, sight) if known is None else known)
-                if len(due) > AHEAD * width:
+                known = self._known(self._asked, sight, listing_complete=listing_complete)
+                due.append(pool.submit(self._ask, self._asked, sight) if known is None else known)
+                if len(due) > AHEAD * self._width:
                     yield _answer(due.popleft())
             while due:
                 yield _answer(due.popleft())
         finally:
             pool.shutdown(cancel_futures=True)
 
-    def _known(self, sight: Sight, *, listing_complete: bool) -> Copy | None:
+    def _known(self, asked: Completes, sight: Sight, *, listing_complete: bool) -> Copy | None:
         """The copy if it needs no call."""
-        assert isinstance(self._connector, Completes)
         if sight.shadow is None:
             return None if self._detailed and self._wanted(sight.copy) else sight.copy
-        carried = carry_over(sight.copy, sight.shadow, self._connector.left_out)
+        carried = carry_over(sight.copy, sight.shadow, asked.left_out)
         if not self._detailed:
             return carried
         unchanged = listing_complete and carried.event == sight.shadow.event
         return carried if unchanged and self._trusting else None
 
-    def _ask(self, sight: Sight) -> Copy:
-        assert isinstance(self._connector, Completes)
+    def _ask(self, asked: Completes, sight: Sight) -> Copy:
         copy = sight.copy
         if sight.shadow is not None:
-            copy = carry_over(copy, sight.shadow, self._connector.left_out, sight.parts)
-        return self._connector.complete(self._calendar, copy, sight.parts)
+            copy = carry_over(copy, sight.shadow, asked.left_out, sight.parts)
+        return asked.complete(self._calendar, copy, sight.parts)
 
 
 def _answer(copy: Copy | Future[Copy]) -> Copy:
