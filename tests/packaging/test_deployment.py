@@ -141,7 +141,8 @@ def open_service(tmp_path: Path) -> Iterator[str]:
     path = tmp_path / "config.yaml"
     path.write_text(
         "connectors: {hub: {type: memory}, other: {type: memory}}\n"
-        "users: {ann: {hub: ann, links: [{to: other, account: ann}]}}\nservice: {listen: '127.0.0.1:0'}\n"
+        "users: {ann: {hub: ann, links: [{to: other, account: ann}]}}\n"
+        "service: {listen: '127.0.0.1:0'}\n"
         f"secret_key: {Vault.generate_key()}\n"
     )
     with Runtime(config.load(path, {})) as runtime:
