@@ -58,6 +58,9 @@ _TZID = re.compile(
 )
 _FOLD = re.compile(r"\r?\n[ \t]")
 _TIMES = ("DTSTART", "DTEND", "RECURRENCE-ID", "EXDATE", "RDATE")
+_ZONES_FROM = 2008
+"""All definitions of a zone are true from this year on: some servers keep one for all objects."""
+
 _OF_THE_SERIES = ("RRULE", "RDATE", "EXDATE", "EXRULE", "DURATION", "SEQUENCE", MARK)
 
 
@@ -428,7 +431,7 @@ def _define_zones(calendar: Component, *, anew: bool) -> None:
         if known and (anew or tzid not in defined):
             if tzid in defined:
                 calendar.subcomponents.remove(defined[tzid])
-            calendar.subcomponents.insert(0, caldav_zones.component(tzid, max(year - 1, 1)))
+            calendar.subcomponents.insert(0, caldav_zones.component(tzid, min(year - 1, _ZONES_FROM)))
 
 
 def _values(property_: Any) -> Iterator[datetime]:

@@ -26,7 +26,6 @@ delay = 0
 type = owner_only
 [storage]
 filesystem_folder = {data}
-_filesystem_fsync = False
 [logging]
 level = warning
 """

@@ -15,6 +15,7 @@ Rewrite = Callable[[str, str, bytes], bytes]
 """Method, path and body of an answer to another body."""
 
 _HOP = frozenset({"connection", "keep-alive", "transfer-encoding", "content-length", "host"})
+_HOP |= {"accept-encoding"}  # answers are to be read
 _TOKEN = re.compile(rb"(<(?:[\w.-]+:)?sync-token[^>/]*>)([^<]+)(</)")
 _METHODS = ("OPTIONS", "GET", "PUT", "DELETE", "PROPFIND", "PROPPATCH", "REPORT", "MKCALENDAR")
 
