@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import delete, select
 
 from bridge.store.schema import calendars, digest, pushes
 from bridge.store.session import Reads, Writes
@@ -69,7 +69,9 @@ class ObservedWrites(ObservedReads, Writes):
         now = {calendar.id: calendar for calendar in map(_storable, seen)}
         self.connection.execute(
             delete(calendars).where(
-                calendars.c.connector == connector, calendars.c.account == account
+                calendars.c.connector == connector,
+                calendars.c.account == account,
+                calendars.c.id.not_in(list(now)),
             )
         )
         place = {"connector": connector, "account": account}
@@ -77,8 +79,9 @@ class ObservedWrites(ObservedReads, Writes):
             place | {"position": position} | asdict(calendar) | {"role": calendar.role.value}
             for position, calendar in enumerate(now.values())
         ]
-        if rows:
-            self.connection.execute(insert(calendars), rows)
+        # Another process may see the same account at the same time. In order, so that the two
+        # never wait for each other.
+        self.upsert(calendars, sorted(rows, key=lambda row: str(row["id"])))
         both = [(before[id_], now[id_]) for id_ in now if id_ in before]
         return CalendarChanges(
             new=tuple(now[id_] for id_ in now if id_ not in before),

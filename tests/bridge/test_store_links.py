@@ -1,5 +1,7 @@
 """Links and cursors, runs, intents and journal, calendars and pushes."""
 
+import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -235,3 +237,17 @@ def test_changes_in_an_accounts_calendars_are_told(store: Store) -> None:
         assert tx.put_calendars("feishu", "ann", []).removed == (lowered, HOME, renamed)
     assert store.calendars("feishu", "ann") == []
     assert store.calendars("feishu", "bob") == [HOME]
+
+
+def test_two_processes_may_see_an_accounts_calendars_at_once(store: Store) -> None:
+    def see() -> None:
+        with store.begin() as tx:
+            tx.put_calendars("feishu", "ann", [TEAM, WORK])
+
+    with ThreadPoolExecutor(1) as pool:
+        with store.begin() as tx:
+            tx.put_calendars("feishu", "ann", [WORK, TEAM])
+            other = pool.submit(see)
+            time.sleep(0.2)  # it has looked, and waits for this transaction to write
+        other.result()
+    assert store.calendars("feishu", "ann") == [TEAM, WORK]

@@ -9,10 +9,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine, event
+from sqlalchemy import Engine, event, select
 
 from bridge.jobs import Done, Ending, Fence
 from bridge.store import Claim, Store
+from bridge.store.schema import jobs
 
 FOREVER = 3600.0
 LEASE = timedelta(seconds=2)
@@ -215,3 +216,32 @@ def test_processes_that_are_killed_all_the_time_miss_nothing_and_never_overlap(
     assert {link: bench.store.setting(f"seen:{link}") for link in changed} == changed
     assert list(tmp_path.glob("*-overlap")) == []
     assert bench.store.job_stats(bench.soon(0)).parked == 0
+
+
+@pytest.mark.parametrize("kind", ["embedded-postgresql"], indirect=True)
+def test_leases_are_prolonged_in_the_order_in_which_hints_lock_links(bench, start) -> None:
+    """Two transactions that lock the same rows in different orders wait for each other."""
+    links = bench.add_links(8)
+    held, let_go = threading.Barrier(len(links) + 1), threading.Event()
+
+    def hold(_claim: Claim, _fence: Fence) -> Ending:
+        held.wait(bench.PATIENCE)
+        let_go.wait(bench.PATIENCE)
+        return Done(None)
+
+    workers = start(hold, threads=len(links), lease=timedelta(hours=1))
+    for link in links:  # each claimed by itself
+        bench.hint(link)
+        bench.until(lambda link=link: bench.store.job(link).owner is not None)
+    held.wait(bench.PATIENCE)
+    beating = threading.Thread(target=workers._runs._beat)
+    try:
+        with bench.store.begin() as tx:
+            locked = select(jobs.c.link_id).with_for_update(nowait=True)
+            tx.connection.execute(locked.where(jobs.c.link_id == min(links)))
+            beating.start()
+            time.sleep(0.2)  # it waits for the first link, and has none of the others
+            tx.connection.execute(locked)
+    finally:
+        let_go.set()
+        beating.join()
