@@ -12,6 +12,10 @@ from bridge.web.site import Visit
 
 HOURS = 24
 WIDTH, HEIGHT, GAP = 13, 110, 4
+BUDGETS = 8
+"""So many are shown at first, those that are used most."""
+_SCALES = ((7200, 3600, "h"), (120, 60, "min"), (1, 1, "s"), (0, 0.001, "ms"))
+"""From how many seconds on a plot has which unit, and how many seconds that is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,17 +66,17 @@ def activity_page(visit: Visit) -> Response:
         rows=rows,
         writes=_plot(rows, [row.hour.writes for row in rows]),
         runs=_plot(rows, [row.hour.runs for row in rows], [row.hour.failed for row in rows]),
-        lasts=_plot(
+        lasts=_timed(
             rows,
-            [row.hour.longest.total_seconds() for row in rows],
-            [(row.hour.longest - row.hour.mean).total_seconds() for row in rows],
-            unit=" s",
+            [row.hour.longest for row in rows],
+            [row.hour.longest - row.hour.mean for row in rows],
         ),
-        gaps=_plot(rows, [row.hour.gap.total_seconds() / 60 for row in rows], unit=" min"),
+        gaps=_timed(rows, [row.hour.gap for row in rows]),
         calls=_plot(rows, [row.calls for row in rows], [row.failed for row in rows]),
-        took=_plot(rows, [row.mean.total_seconds() for row in rows], unit=" s"),
+        took=_timed(rows, [row.mean for row in rows]),
         outcomes=sorted(outcomes(store, now - timedelta(days=1)).items()),
-        spent=spent(store, now),
+        spent=sorted(spent(store, now), key=lambda each: -(each.used or 0)),
+        shown=BUDGETS,
         queue=store.job_stats(now),
         height=HEIGHT,
         bar=WIDTH,
@@ -82,6 +86,19 @@ def activity_page(visit: Visit) -> Response:
 def _row(hour: Hour, every: Tally, failed: Tally) -> Row:
     mean = every.time / every.calls if every.calls else timedelta(0)
     return Row(hour=hour, calls=every.calls, failed=failed.calls, mean=mean)
+
+
+def _timed(
+    rows: Sequence[Row], values: Sequence[timedelta], over: Sequence[timedelta] | None = None
+) -> Plot:
+    """In the unit that fits the highest."""
+    highest = max(values).total_seconds()
+    size, unit = next((size, unit) for least, size, unit in _SCALES if highest >= least)
+    scaled, rest = (
+        [each.total_seconds() / size for each in times] if times else None
+        for times in (values, over)
+    )
+    return _plot(rows, scaled or [], rest, f" {unit}")
 
 
 def _plot(

@@ -249,6 +249,8 @@ CHINESE: Mapping[str, str] = {
     "Runs": "运行",
     "Failed": "失败",
     "Mean": "平均",
+    "Failed calls": "失败调用",
+    "Mean call": "平均每次调用",
     "Longest": "最长",
     "Quota": "配额用量",
     "Used": "已用",
@@ -260,7 +262,7 @@ CHINESE: Mapping[str, str] = {
     "Budget": "配额",
     "Operation": "操作",
     "Calls": "调用数",
-    "Within": "时间窗",
+    "within {time}": "{time}内",
     "Barred by the provider": "被平台限流",
     "all": "全部",
     # -- what is in the way

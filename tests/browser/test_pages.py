@@ -301,7 +301,7 @@ def test_activity_is_drawn_and_told_for_those_who_do_not_see_it(office, ann):
     row = re.search(r'<tr><th scope="row">[^<]*</th>(.*?)</tr>', page.split("As a table")[1])[1]
     assert re.findall(r">([^<]*)</td>", row)[0] == "1", "one write"
     assert re.findall(r">([^<]*)</td>", row)[-3:] == ["2", "1", "200 ms"]
-    assert "hub/ann all 25 % 10 / 40 1 min" in ann.text
+    assert "hub/ann all 25 % 10 / 40 within 1 min" in ann.text
     assert "每小时对平台的调用" in ann.get("/activity?lang=zh").text
 
 
