@@ -72,6 +72,8 @@ def settle(
     winner = newer(now, rules.policy.conflict)
     loser = winner.other
     losers[loser] = in_conflict[loser] | _left_behind(deltas[loser], in_conflict[loser])
+    if merge.SCHEDULE in in_conflict[loser]:
+        losers[loser] |= _given_up(deltas[loser], now[loser].event)
     clashes = []
     for path in sorted(in_conflict[loser]):
         kept = deltas[winner].get(path)
@@ -94,6 +96,13 @@ def _left_behind(changes: Changes, overruled: frozenset[Path]) -> frozenset[Path
         for path, change in changes.items()
         if len(path) == 3 and (path[2],) in overruled and change.after == changes[(path[2],)].before
     )
+
+
+def _given_up(changes: Changes, event: Event) -> frozenset[Path]:
+    """Occurrences that are no exceptions any more since their series was moved, which does not
+    stand now: some providers drop exceptions then, and nobody meant to."""
+    kept = event.overrides_by_key.keys()
+    return frozenset(path for path in changes if len(path) == 3 and path[1] not in kept)
 
 
 def newer(now: Mapping[Side, Copy], policy: ConflictPolicy) -> Side:

@@ -215,13 +215,16 @@ class _Judge:
             for name, born in self._ledger.born.items()
             if name not in self._ledger.deleted and not self._named[born].get(name)
         ]
-        if len(gone) > self._ledger.nameless:
+        unnamed = self._ledger.nameless + self._ledger.unnamed
+        if len(gone) > unnamed:
             for name, born in gone:
                 yield f"U{name}, made on {born.value}, is gone though nobody deleted it"
         if self._policy.content is Content.BUSY or self._ledger.nameless:
             return
         for name in self._ledger.born:
             standing = {side for side in Side if self._named[side].get(name)}
+            if not standing and unnamed:
+                continue
             if name in self._ledger.deleted:
                 if len(standing) == 1 and name not in excused:
                     yield f"U{name} was deleted, and still stands on {standing}"

@@ -46,8 +46,9 @@ class Written:
 
 @dataclass(slots=True)
 class Ledger:
-    """The values of one history, the units that people made, and those that they deleted;
-    `nameless` counts deletions of units whose name was masked."""
+    """The values of one history, the units that people made, and those that they deleted.
+    `nameless` counts deletions of units whose name was masked, `unnamed` new texts for them: if
+    no mask is left when these travel, they take the place of those that bear the name."""
 
     written: dict[str, Written] = field(default_factory=dict)
     replaced: set[str] = field(default_factory=set)
@@ -56,6 +57,7 @@ class Ledger:
     deleted: dict[int, list[Side]] = field(default_factory=dict)
     content: Content = Content.FULL
     nameless: int = 0
+    unnamed: int = 0
 
     def note(
         self,
@@ -90,6 +92,8 @@ class Ledger:
             self.nameless += 1
         elif after is None and unit is not None:
             self.deleted.setdefault(unit, []).append(side)
+        elif before is not None and after is not None and unit is None:
+            self.unnamed += before.details != after.details
         # Exceptions that went along with their series have no time of their own.
         fresh = now - seen if moved else set[str]()
         if before is not None and after is not None:

@@ -1,7 +1,7 @@
 """What one unit needs, case by case: rows and observations in, actions out."""
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -250,6 +250,22 @@ def test_what_was_cancelled_here_and_edited_there_is_settled_by_the_policy() -> 
     (override,) = action.desired.overrides
     assert not override.cancelled
     assert [clash.lost for clash in decision.clashes] == [False]
+
+
+def test_an_exception_that_a_move_dropped_stands_where_the_move_does_not() -> None:
+    """Exchange drops exceptions of a series that is moved. Feishu's move wins, so that nobody at
+    Exchange has done anything to the exception."""
+    apart = edited(SERIES, KEY, title="Special")
+    at_a, at_b = (
+        replace(each, when=replace(each.when, start=each.when.start + timedelta(minutes=minutes)))
+        for each, minutes in ((apart, 10), (SERIES, 20))
+    )
+    seen = {A: copy(A, at_a), B: copy(B, at_b)}
+    decision = decide(unit(apart, apart), seen, rules(TWO_WAY))
+    action = only(decision)
+    assert action.side is B
+    assert action.desired == at_a
+    assert [clash.path for clash in decision.clashes] == [("schedule",)]
 
 
 def test_what_the_bridge_wrote_on_the_target_never_comes_back() -> None:
