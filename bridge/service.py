@@ -85,6 +85,7 @@ class Service:
         self._breaker = Breaker(self._store, now=self._now, random=runtime.system.random)
         self._housekeeping = Housekeeping(runtime)
         self._absent: Absent = []
+        self._consented: list[tuple[str, str]] = []
         self._newcomers: threading.Thread | None = None
         self._stopping = threading.Event()
         self._listeners = Listeners(runtime, self._intake.take)
@@ -102,6 +103,7 @@ class Service:
         A new link whose account has given no consent yet, or whose provider does not answer, keeps
         nobody waiting: it is tried again every minute.
         """
+        self._consented = self._store.tokens.accounts()
         links = self._runtime.ready(self._runtime.select(), absent=self._absent)
         self._ready = {item.link.id: item for item in links}
         for config, error in self._absent:
@@ -144,10 +146,10 @@ class Service:
                 self._log.exception("new links could not be looked at; trying again")
 
     def _wait_for_consents(self) -> None:
-        """Until an account was connected, a minute at most."""
-        known = self._store.tokens.accounts()
+        """Until an account was connected since the last attempt began, a minute at most."""
         for _look in range(int(NEWCOMERS / NEWS_OF_CONSENT)):
-            if self._stopping.wait(NEWS_OF_CONSENT) or self._store.tokens.accounts() != known:
+            known, self._consented = self._consented, self._store.tokens.accounts()
+            if self._consented != known or self._stopping.wait(NEWS_OF_CONSENT):
                 return
 
     def take_in(self) -> None:

@@ -5,7 +5,7 @@ No secret is asked for. The config names environment variables, and those hold t
 
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from typing import Any
 import click
 
 from bridge import config as config_file
+from bridge.commands.practice import practice
 from bridge.commands.session import Session, command
 from bridge.commands.template import SERVICES, Answers, Person, render
 from bridge.errors import ConfigError, UsageError
@@ -41,9 +42,13 @@ _NAMES = {"feishu": "Feishu", "lark": "Lark", "google": "Google", "exchange": "E
 @click.option("--google-account", multiple=True, help="The user's address there; repeatable.")
 @click.option("--exchange-account", multiple=True, help="The user's mailbox there; repeatable.")
 @click.option("--many/--one", "many", default=None, help="Many users, or a machine of one's own.")
+@click.option("--sandbox", type=click.Path(exists=True, dir_okay=False, path_type=Path),
+              help="The config that `calbridge sandbox` wrote; it answers everything.")  # fmt: skip
 @click.option("--yes", is_flag=True, help="Ask nothing; take the defaults for what is not said.")
 @click.option("--force", is_flag=True, help="Overwrite the config if it is there; never the key.")
-def init(session: Session, path: str, *, yes: bool, force: bool, **given: Any) -> int:
+def init(
+    session: Session, path: str, *, sandbox: Path | None, yes: bool, force: bool, **given: Any
+) -> int:
     """Write a config that passes `check`, and a key file beside it unless there is one, both
     readable by their owner alone."""
     target = Path(path)
@@ -51,13 +56,15 @@ def init(session: Session, path: str, *, yes: bool, force: bool, **given: Any) -
         raise UsageError(f"{path} is there already; --force overwrites it")
     asking = sys.stdin.isatty() and not yes and not session.as_json
     key_file = target.with_suffix(".key")
-    answers = _answers(_Desk(asking), given)
+    trial = practice(sandbox) if sandbox else None
+    answers = trial.answers if trial else _answers(_Desk(asking), given)
     answers = replace(answers, secret_key="${file:" + key_file.name + "}")
     if not key_file.exists():
         _write_private(key_file, Vault.generate_key() + "\n")
     _write_checked(target, render(answers))
     told = {"config": str(target), "key": str(key_file), "unset": list(_variables(answers))}
-    session.show(told, lambda: _tell(target, key_file, answers))
+    secrets = trial.secrets if trial else {}
+    session.show(told, lambda: _tell(target, key_file, answers, secrets))
     return 0
 
 
@@ -101,7 +108,7 @@ def _answers(desk: _Desk, given: dict[str, Any]) -> Answers:
     )  # fmt: skip
     if not services:
         services = desk("Google, Exchange or both?", None, "google", _services).split()
-    facts: dict[str, str] = {}
+    facts: dict[str, Any] = {}
     if "google" in services:
         facts["google_client_id"] = desk(
             "Id of your OAuth client at Google",
@@ -271,19 +278,24 @@ def _variables(answers: Answers) -> list[str]:
     return found + (["CALBRIDGE_PASSWORD_HASH"] if answers.dashboard == "password" else [])
 
 
-def _tell(target: Path, key_file: Path, answers: Answers) -> None:
+def _tell(target: Path, key_file: Path, answers: Answers, secrets: Mapping[str, str]) -> None:
     guides = ", ".join(f"docs/setup-{name}.md" for name in ("feishu", *answers.services))
+    dashboard = "http://127.0.0.1:8377/accounts"
     where = "" if target.name == "config.yaml" else f" --config {target}"
     steps = [
         f"register the bridge with the providers: {guides}",
         f"set these environment variables: {' '.join(_variables(answers))}",
         f"calbridge{where} check",
     ]
-    if answers.dashboard == "password":
+    if secrets:
+        exports = "".join(f"\n     export {name}={value}" for name, value in secrets.items())
+        steps = [f"set these environment variables:{exports}", steps[2], f"calbridge{where} run"]
+        steps += [f"open {dashboard} and make a link for each account, to connect it"]
+    elif answers.dashboard == "password":
         steps[1] += "\n     (`calbridge password` makes the last one)"
         steps += [
             f"calbridge{where} run",
-            "log in at http://127.0.0.1:8377 and send everybody an invitation from Accounts",
+            f"log in at {dashboard} and send everybody an invitation",
         ]
     else:
         user = answers.people[0].name

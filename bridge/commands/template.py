@@ -2,7 +2,8 @@
 
 import json
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from importlib.resources import files
 
 import yaml
@@ -28,7 +29,8 @@ ALICE = Person(name="alice", feishu="alice@example.com", accounts=("alice@exampl
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answers:
     """What the example needs to know. The defaults load as they are. `*_env` are the names of the
-    environment variables that will hold the secrets; the secrets themselves are never asked for."""
+    environment variables that will hold the secrets; the secrets themselves are never asked for.
+    `addresses` are those of sandboxes, by connector and setting."""
 
     domain: str = "feishu"
     app_id: str = "${FEISHU_APP_ID:-cli_replace_me}"
@@ -42,6 +44,7 @@ class Answers:
     exchange_zone: str = "Asia/Shanghai"
     people: tuple[Person, ...] = (ALICE,)
     dashboard: str = "none"
+    addresses: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     secret_key: str = '"${CALBRIDGE_SECRET_KEY:-}"'  # noqa: S105 a reference, not a secret
 
 

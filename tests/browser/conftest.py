@@ -161,6 +161,12 @@ class Office:
 
 
 @pytest.fixture
+def browse() -> type[Browser]:
+    """Opens somebody's browser for an address."""
+    return Browser
+
+
+@pytest.fixture
 def open_office(tmp_path: Path) -> Iterator[Callable[..., Office]]:
     """Makes offices with a `web` section."""
     made: list[Office] = []
