@@ -14,12 +14,12 @@ from typing import Any
 
 from icalendar import Calendar, Component
 from icalendar import Event as VEvent
-from icalendar.prop import vDDDTypes, vInt, vRecur, vText, vUnknown
+from icalendar.prop import vBroken, vDDDTypes, vInt, vRecur, vText, vUnknown
 
 from mappings import caldav_details as details_of
 from mappings import caldav_zones, recurrence, zones
 from mappings.caldav_details import email_of, first, listed, text
-from mappings.caldav_times import Clock, Form, value_of, write_when
+from mappings.caldav_times import Clock, Form, value_in, value_of, write_when
 from mappings.errors import UnmappableError
 from mappings.limits import RuleLimits, TargetLimits
 from mappings.members import is_member
@@ -50,12 +50,8 @@ MARK = "X-CALBRIDGE-KEY"
 
 _PRODUCT = "-//Feishu Calendar Bridge//CalDAV//EN"
 _ANY, _ROW = re.DOTALL | re.IGNORECASE, re.MULTILINE | re.IGNORECASE
-_ZONES = re.compile(
-    r"BEGIN:VTIMEZONE\r?\n.*?END:VTIMEZONE[ \t]*(?:\r?\n|$)", _ANY
-)
-_TZID = re.compile(
-    r"^TZID(?:;[^:\n]*)?:([^\r\n]*(?:\r?\n[ \t][^\r\n]*)*)", _ROW
-)
+_ZONES = re.compile(r"BEGIN:VTIMEZONE\r?\n.*?END:VTIMEZONE[ \t]*(?:\r?\n|$)", _ANY)
+_TZID = re.compile(r"^TZID(?:;[^:\n]*)?:([^\r\n]*(?:\r?\n[ \t][^\r\n]*)*)", _ROW)
 _FOLD = re.compile(r"\r?\n[ \t]")
 _TIMES = ("DTSTART", "DTEND", "RECURRENCE-ID", "EXDATE", "RDATE")
 _ZONES_FROM = 2008
@@ -274,7 +270,7 @@ def _dates(
 ) -> Iterator[tuple[Key, timedelta | None]]:
     """The occurrences that a list names, with the length of those given as periods."""
     for property_ in listed(master, name):
-        values = getattr(property_, "dts", None)
+        values = None if isinstance(property_, vBroken) else getattr(property_, "dts", None)
         if values is None:
             raise UnmappableError("MALFORMED", f"{name} cannot be read: {property_}")
         for value in values:
@@ -302,7 +298,7 @@ def _overrides(
 
 def _updated(component: Component) -> datetime | None:
     for name in ("LAST-MODIFIED", "DTSTAMP"):
-        at = getattr(first(component, name), "dt", None)
+        at = value_in(first(component, name))
         if isinstance(at, datetime):
             return (at if at.tzinfo else at.replace(tzinfo=UTC)).astimezone(UTC)
     return None
@@ -431,7 +427,9 @@ def _define_zones(calendar: Component, *, anew: bool) -> None:
         if known and (anew or tzid not in defined):
             if tzid in defined:
                 calendar.subcomponents.remove(defined[tzid])
-            calendar.subcomponents.insert(0, caldav_zones.component(tzid, min(year - 1, _ZONES_FROM)))
+            calendar.subcomponents.insert(
+                0, caldav_zones.component(tzid, min(year - 1, _ZONES_FROM))
+            )
 
 
 def _values(property_: Any) -> Iterator[datetime]:

@@ -11,6 +11,7 @@ from icalendar import Alarm, Component
 from icalendar.prop import vCalAddress, vDuration, vGeo, vText
 
 from mappings import footer, richtext, zones
+from mappings.caldav_times import value_in
 from mappings.model import (
     Attachment,
     Attendee,
@@ -162,7 +163,7 @@ def _reminders(component: Component, when: When) -> tuple[int, ...]:
 def _minutes(alarm: Component, when: When) -> int | None:
     """Minutes before the start (RFC 5545 section 3.8.6.3), None if that cannot be told."""
     trigger = first(alarm, "TRIGGER")
-    offset = getattr(trigger, "dt", None)
+    offset = value_in(trigger)
     if isinstance(offset, datetime) and offset.tzinfo and isinstance(when.start, datetime):
         offset = offset - zones.start_instant(when)
     if not isinstance(offset, timedelta):

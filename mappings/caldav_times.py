@@ -10,7 +10,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from icalendar import Component
-from icalendar.prop import vDDDLists, vDDDTypes
+from icalendar.prop import vBroken, vDDDLists, vDDDTypes
 
 from mappings import caldav_zones, recurrence, zones
 from mappings.errors import UnmappableError
@@ -80,6 +80,11 @@ def _is_utc(at: Any, tzid: str | None) -> bool:
     )
 
 
+def value_in(property_: Any) -> Any:
+    """The value of a time or duration, None for what could not be parsed or stands twice."""
+    return None if isinstance(property_, vBroken) else getattr(property_, "dt", None)
+
+
 class Clock:
     """Reads the times of one object. `default` is the zone of floating times, `definitions` its
     VTIMEZONEs as text, by TZID."""
@@ -90,8 +95,8 @@ class Clock:
 
     def stamp(self, property_: Any) -> Stamp:
         """A DATE or DATE-TIME. Raises `UnmappableError` (`MALFORMED`, `ZONE_UNKNOWN`)."""
-        at = getattr(property_, "dt", None)
-        if isinstance(property_, list) or not isinstance(at, date):
+        at = value_in(property_)
+        if not isinstance(at, date):
             raise UnmappableError("MALFORMED", f"a time cannot be read: {property_}")
         return self.of_value(at, property_.params)
 
@@ -160,7 +165,7 @@ class Clock:
 def _duration(component: Component) -> timedelta:
     if "DURATION" not in component:
         return timedelta(0)
-    length = getattr(component["DURATION"], "dt", None)
+    length = value_in(component["DURATION"])
     if not isinstance(length, timedelta):
         raise UnmappableError("MALFORMED", f"a duration cannot be read: {component['DURATION']}")
     return length

@@ -23,6 +23,15 @@ _LAST_YEAR = 2055
 _PROVEN = 13
 """Years after which a weekday of a month cannot be mistaken for another rule."""
 
+_WELL_KNOWN = (
+    "Asia/Shanghai",
+    "Europe/Berlin",
+    "Europe/London",
+    "America/New_York",
+    "America/Chicago",
+    "America/Los_Angeles",
+    "Asia/Tokyo",
+)
 _STEP = timedelta(days=28)
 _SECOND = timedelta(seconds=1)
 _SAMPLE = timedelta(days=13)
@@ -194,4 +203,5 @@ def _behaving_like(text: str, year: int) -> str | None:
 def _candidates() -> tuple[str, ...]:
     """Zones that calendars offer, the well-known ones first."""
     table = json.loads(files("mappings").joinpath("windows_zones.json").read_text("utf-8"))
-    return tuple(zone for zone in dict.fromkeys(table["zones"].values()) if zones.is_known(zone))
+    named = dict.fromkeys((*_WELL_KNOWN, *table["zones"].values()))
+    return tuple(zone for zone in named if zones.is_known(zone))

@@ -113,7 +113,6 @@ def test_both_calendars_become_and_stay_the_same(desk: Any, shelf: Shelf) -> Non
     counts = desk.run().counts
     assert (counts.created, counts.parked) == (32, 0)
     assert shelf.titles() == desk.source_titles()
-    assert desk.verify().differences == []
     before = shelf.wire.count()
     assert desk.run().counts.writes == 0
     assert shelf.wire.count() - before == 1
@@ -150,7 +149,6 @@ def test_both_calendars_become_and_stay_the_same(desk: Any, shelf: Shelf) -> Non
     shelf.put(path, calendar)
     assert desk.run().counts.writes == 1
     assert "Moved" in [item.get("summary") for item in desk.alice.events(desk.primary)]
-    assert desk.verify().differences == []
 
     # Deletions travel both ways, and only they.
     path, _ = shelf.find("Weekly check-in 每周例会")
@@ -188,4 +186,3 @@ def test_a_listing_that_loses_all_but_one_item_deletes_nothing(desk: Any, shelf:
     desk.alice.create(desk.primary, timed("Tea", day, 15, 0, 30, "Asia/Shanghai"))
     assert desk.run(full=True).counts.writes == 1
     assert shelf.titles() == sorted([*before, "Tea"])
-    assert desk.verify().differences == []
