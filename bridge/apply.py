@@ -14,7 +14,7 @@ from itertools import groupby, islice
 from bridge.backoff import backoff
 from bridge.breaker import blaming
 from bridge.claims import giving_way
-from bridge.reconcile import GONE, Action, Clash, Decision, Rules, difference
+from bridge.reconcile import Action, Decision, Rules, difference
 from bridge.records import Intent, JournalEntry, Link, Op, Side, Unit, UnitState
 from bridge.store import Store, Tx
 from bridge.task import (
@@ -22,7 +22,6 @@ from bridge.task import (
     Result,
     Task,
     describe,
-    half_done,
     named,
     onto,
     ours,
@@ -30,7 +29,7 @@ from bridge.task import (
     settled,
     swallowed,
 )
-from connectors.contract import Connector, Copy, CreatesMany, fetch_again
+from connectors.contract import Connector, Copy, CreatesMany
 from connectors.errors import (
     ConflictError,
     ConnectorError,
@@ -48,14 +47,12 @@ from mappings.errors import UnmappableError
 CONFLICT_ROUNDS = 4
 RETRY_BASE = timedelta(seconds=30)
 RETRY_CAP = timedelta(hours=6)
-FRESH = timedelta(seconds=5)
-"""For so long after a pass has begun, what it has read is taken for what stands there."""
 BREAKER = 5
 """So many passing faults in a row mean that the provider is down, not that a unit is unlucky."""
 
 
 _Running = dict[Future[list[Result]], list[list[Intent]]]
-"""Lots on their way, with the intents of each task."""
+"""Lots on their way, with the open intents of each task."""
 _Made = dict[str, Copy | Exception]
 """What one call for several units made, by create key."""
 
@@ -102,7 +99,6 @@ class Applier:
         self._rules = rules
         self._connectors = connectors
         self._now = now
-        self._began = now()
         self._fence = fence
         self._log = log
         self._progress = progress
@@ -126,9 +122,9 @@ class Applier:
                         future = pool.submit(self._execute_lot, lot_tasks)
                         running[future] = [intents for _task, intents in lot]
                     while len(running) > 2 * width and self._abort is None:
-                        self._collect(running)
+                        self._collect(running, pool)
                 while running:
-                    self._collect(running)
+                    self._collect(running, pool)
             except BaseException:
                 # Not ours to write any more: what has not been sent yet is not sent.
                 pool.shutdown(wait=False, cancel_futures=True)
@@ -157,15 +153,20 @@ class Applier:
             self._fence(tx)
             tx.put_units([*yielded, *rows])
             intents = tx.add_intents(
-                [self._intent(task, a) for task in loud for a in task.decision.actions]
+                [
+                    self._intent(task, task.unit, task.decision, action)
+                    for task in loud
+                    for action in task.decision.actions
+                ]
             )
         self._progress(len(quiet))
         remaining = iter(intents)
         for task in loud:
             yield task, list(islice(remaining, len(task.decision.actions)))
 
-    def _intent(self, task: Task, action: Action) -> Intent:
-        desired = None if task.as_edit else ours(task.unit, action)
+    def _intent(self, task: Task, unit: Unit, decision: Decision, action: Action) -> Intent:
+        """`unit` is what is known for certain when it comes to settling the intent."""
+        desired = None if task.as_edit else ours(unit, action)
         return Intent(
             id=0,
             link_id=self._link.id,
@@ -175,7 +176,7 @@ class Applier:
             op=action.op,
             key=self._key(action),
             desired=jsonform.event_to_json(desired) if desired else None,
-            lost=_lost(task.decision, action) or _deleted(task.unit, action),
+            lost=_lost(decision, action) or _deleted(unit, action),
             at=self._now(),
         )
 
@@ -211,9 +212,9 @@ class Applier:
 
     def _execute_lot(self, tasks: Sequence[Task]) -> list[Result]:
         if self._abort is not None:
-            return [Result(task=t, decision=t.decision, error=self._abort) for t in tasks]
+            return [Result.of(task, self._abort) for task in tasks]
         made = self._create_together(tasks) if len(tasks) > 1 else {}
-        return [self._execute(task, made) for task in tasks]
+        return [self._execute(Result.of(task), made) for task in tasks]
 
     def _create_together(self, tasks: Sequence[Task]) -> _Made:
         """Make the units of a lot with one call; what became of each, by its key."""
@@ -228,27 +229,17 @@ class Applier:
             return {key: error for _desired, key in units}
         return {key: answer for (_desired, key), answer in zip(units, answers, strict=True)}
 
-    def _execute(self, task: Task, made: _Made) -> Result:
-        result = Result(task=task, decision=task.decision)
-        unit, seen = task.unit, dict(task.seen)
-        for _round in range(CONFLICT_ROUNDS):
-            side = self._try(result, made)
-            if side is None:
-                return result
-            conflict = result.error
-            if not isinstance(conflict, ConflictError):
-                return result
-            clashes: tuple[Clash, ...] = ()
-            if (answer := result.answers.pop(side.other, None)) is not None:
-                unit, clashes = half_done(unit, seen, side, answer), result.decision.clashes
-                seen[side.other] = answer
-            if conflict.current is None and result.decision.makes(side):
-                # The key belongs to the dead; a provider makes nothing under it any more.
-                unit = replace(unit, generation=unit.generation + 1)
-            else:
-                seen[side] = conflict.current or GONE
-            decision = result.task.again(unit, seen, self._rules)
-            result.decision = replace(decision, clashes=clashes + decision.clashes)
+    def _execute(self, result: Result, made: _Made) -> Result:
+        """Make the calls; where a side turns out to be another than was believed, only decide."""
+        result.anew = None
+        if self._abort is not None:
+            result.error = self._abort
+            return result
+        side = self._try(result, made)
+        conflict = result.error
+        left = result.conflicts + 1 < CONFLICT_ROUNDS
+        if left and side is not None and isinstance(conflict, ConflictError):
+            result.decide_anew(side, conflict, self._rules)
         return result
 
     def _try(self, result: Result, made: _Made) -> Side | None:
@@ -286,7 +277,6 @@ class Applier:
                 assert action.base is not None
                 if connector.capabilities.write_guard:
                     return connector.update(calendar, action.base, action.desired)
-                self._look_again(connector, calendar, action.base)
                 answer = connector.update(calendar, action.base, action.desired)
                 if swallowed(action.base, action.desired, answer):
                     raise ConflictError("what was written to has gone meanwhile", current=answer)
@@ -297,15 +287,6 @@ class Applier:
                 return None
             case _:
                 return action.base
-
-    def _look_again(self, connector: Connector, calendar: str, base: Copy) -> None:
-        """Where nothing guards a write, somebody's edit since the reading began would be lost: in a
-        pass that takes its time the unit is asked for once more. Raises `ConflictError`."""
-        if self._now() - self._began < FRESH:
-            return
-        current = fetch_again(connector, calendar, base.ref, base)
-        if current is not None and current.event != base.event:
-            raise ConflictError("the event changed while others were written", current=current)
 
     def _complete(self, connector: Connector, calendar: str, copy: Copy, action: Action) -> Copy:
         """A create may have found what an earlier try had made; bring that up to date."""
@@ -318,22 +299,47 @@ class Applier:
 
     # -- results (calling thread) ------------------------------------------------------------------
 
-    def _collect(self, running: _Running) -> None:
+    def _collect(self, running: _Running, pool: Executor) -> None:
         finished, _pending = wait(running, return_when=FIRST_COMPLETED)
         # In the order of sending, so that the same course of events leaves the same rows.
         lots = [(f.result(), running.pop(f)) for f in list(running) if f in finished]
         books = _Books()
+        anew: list[tuple[Result, list[Intent]]] = []
         for results, intents in lots:
             self._fault_counted = False
             for result, its_intents in zip(results, intents, strict=True):
-                self._enter(books, result, its_intents)
+                if result.anew is not None:
+                    anew.append((result, its_intents))
+                else:
+                    self._enter(books, result, its_intents)
         yielded = self._giving_way(books.joined)
         with self._store.begin() as tx:
             self._fence(tx)
             tx.put_units([*yielded, *books.rows])
             tx.journal(books.journal)
             tx.drop_intents(books.settled)
-        self._progress(sum(len(results) for results, _intents in lots))
+            again = [(result, self._announce_anew(tx, result, its)) for result, its in anew]
+        self._progress(sum(len(results) for results, _intents in lots) - len(anew))
+        for result, its_intents in again:
+            running[pool.submit(self._go_on, result)] = [its_intents]
+
+    def _announce_anew(self, tx: Tx, result: Result, intents: Sequence[Intent]) -> list[Intent]:
+        """The intents after a decision was made anew: of what has been done, and of what is to be
+        done now."""
+        task, decision = result.task, result.decision
+        done = [intent for intent in intents if intent.side is not result.anew]
+        tx.drop_intents([intent.id for intent in intents if intent not in done])
+        # Settled one after the other, each begins where the one before has ended.
+        known = {intent.side: result.unit for intent in done}
+        return done + tx.add_intents(
+            [
+                self._intent(task, known.get(action.side, task.unit), decision, action)
+                for action in decision.actions
+            ]
+        )
+
+    def _go_on(self, result: Result) -> list[Result]:
+        return [self._execute(result, {})]
 
     def _giving_way(self, named: Mapping[Side, Sequence[Unit]]) -> list[Unit]:
         return [

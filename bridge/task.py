@@ -4,11 +4,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from bridge.churn import REWRITES
-from bridge.decision import Action, Decision, Rules, Seen
+from bridge.decision import GONE, Action, Clash, Decision, Rules, Seen
 from bridge.reconcile import decide
 from bridge.records import Op, Side, Unit, UnitState
 from connectors.contract import Copy
-from connectors.errors import ConnectorError
+from connectors.errors import ConflictError, ConnectorError
 from mappings import merge
 from mappings.errors import UnmappableError
 from mappings.model import Event
@@ -63,13 +63,45 @@ class Counts:
 
 @dataclass(slots=True)
 class Result:
-    """What became of a task. `answers` holds the sides that were written (None = deleted)."""
+    """What became of a task. `answers` holds the sides that were written (None = deleted).
+
+    Where a side turned out to be another than was believed, `unit` and `seen` are what is known by
+    now, `decision` is made anew of them, and `conflicts` counts how often. `anew` is that side as
+    long as the new decision has not been announced.
+    """
 
     task: Task
     decision: Decision
+    unit: Unit
+    seen: Mapping[Side, Seen]
     answers: dict[Side, Copy | None] = field(default_factory=dict)
     done: list[tuple[Action, Copy | None]] = field(default_factory=list)
     error: Exception | None = None
+    conflicts: int = 0
+    anew: Side | None = None
+
+    @classmethod
+    def of(cls, task: Task, error: Exception | None = None) -> "Result":
+        """Nothing yet."""
+        return cls(task, task.decision, task.unit, task.seen, error=error)
+
+    def decide_anew(self, side: Side, conflict: ConflictError, rules: Rules) -> None:
+        """Take in what that side really shows."""
+        unit, seen = self.unit, dict(self.seen)
+        clashes: tuple[Clash, ...] = ()
+        if (answer := self.answers.pop(side.other, None)) is not None:
+            unit, clashes = half_done(unit, seen, side, answer), self.decision.clashes
+            seen[side.other] = answer
+        if conflict.current is None and self.decision.makes(side):
+            # The key belongs to the dead; a provider makes nothing under it any more.
+            unit = replace(unit, generation=unit.generation + 1)
+        else:
+            seen[side] = conflict.current or GONE
+        decision = self.task.again(unit, seen, rules)
+        self.unit, self.seen = unit, seen
+        self.decision = replace(decision, clashes=clashes + decision.clashes)
+        self.conflicts += 1
+        self.anew = side
 
 
 def describe(error: Exception) -> tuple[str, str]:

@@ -200,8 +200,9 @@ class Connector(Protocol):
         """Change the unit from `copy` to `event`, touching only what differs; with an unchanged
         `event`, extend what can only be held piece by piece (`Copy.extend_at`).
 
-        Raises `ConflictError` if it is no longer what `copy` shows (where the write guard is
-        enforced). If it breaks off half way, fetching and updating again completes it.
+        Raises `ConflictError` if it is no longer what `copy` shows. Where the provider enforces no
+        write guard, what is about to be overwritten is read right before, and only that counts.
+        If it breaks off half way, fetching and updating again completes it.
         """
 
     def delete(self, calendar: str, copy: Copy) -> None:

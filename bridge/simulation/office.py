@@ -71,6 +71,7 @@ class Office:
     steps: int = 0
     raced: int = 0
     meanwhile: set[int] = field(default_factory=set)
+    looked: dict[str, set[str]] = field(default_factory=dict)
     shown: dict[str, set[str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -231,16 +232,18 @@ class Office:
             self._watch(side, call, moment)  # after whatever came between, so that it is seen
 
     def _watch(self, side: Side, call: Call, moment: str) -> None:
-        """A write that no guard stops can hit what somebody wrote a moment ago, during the same
-        pass: nobody could know, so nobody is to blame."""
-        if call.operation not in ("update", "delete"):
-            return
+        """A write that no guard stops can hit what somebody wrote between the look at what is to be
+        overwritten and the write: nobody could know, so nobody is to blame."""
         if self.kinds[side].capabilities.write_guard:
             return
         calendar = self.calendar(side)
         shown = words(calendar.event(call.ref)) if call.ref in calendar.refs() else set[str]()
+        if call.operation == "fetch" and moment == "after":
+            self.looked[call.ref] = shown
+        if call.operation not in ("update", "delete"):
+            return
         if moment == "before":
-            self.shown[call.ref] = shown
+            self.shown[call.ref] = shown - self.looked.pop(call.ref, set())
             return
         ledger = self.people.ledger
         for word in self.shown.pop(call.ref, set()) - shown:

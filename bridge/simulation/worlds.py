@@ -9,7 +9,7 @@ from connectors.capabilities import Capabilities
 from connectors.contract import Copy
 from connectors.errors import ConflictError, RejectedError
 from connectors.memory import LOSSLESS, MemoryConnector, MemoryWorld
-from mappings import colors, exchange, feishu, google, richtext
+from mappings import colors, exchange, feishu, google, merge, richtext
 from mappings.limits import TargetLimits
 from mappings.members import is_member
 from mappings.model import Busy, Details, Event, Location, Override, Status, Visibility, When
@@ -92,6 +92,9 @@ class Replacing(MemoryConnector):
             return super().update(calendar, copy, event)
         if not copy.organized:
             raise RejectedError("only the organizer may change this event")
+        now = self.fetch(calendar, copy.ref)
+        if now is not None and merge.changes(copy.event, now.event):
+            raise ConflictError("the event was changed meanwhile", current=now)
         key = sha256(f"{calendar} {copy.ref} replaced".encode()).hexdigest()
         try:
             made = self.create(calendar, event, key)

@@ -21,6 +21,7 @@ from connectors.errors import (
 from connectors.feishu.api import CalendarApi, Wire
 from connectors.feishu.errors import EVENT_GONE, PROVIDER
 from connectors.feishu.extras import is_extra
+from connectors.feishu.looking import Looker, gone, regular
 from connectors.feishu.reading import EventReader, in_order, is_stray
 from mappings import feishu, recurrence
 from mappings.errors import UnmappableError
@@ -68,6 +69,7 @@ class EventWriter:
     ) -> None:
         self._api = api
         self._reader = reader
+        self._look = Looker(api, reader, dialect)
         self._dialect = dialect
         self._now = now
         self._user_ids = user_ids
@@ -97,8 +99,9 @@ class EventWriter:
 
     def update(self, calendar: str, copy: Copy, event: Event) -> Copy:
         """See `Connector.update`. At most one PATCH for the event and one call per occurrence
-        that differs; where the times of a series with exceptions changed, it is read again, because
-        what Feishu then does with the exceptions is not documented.
+        that differs, each after a GET of what it is about to overwrite; where the times of a series
+        with exceptions changed, it is read again, because what Feishu then does with the exceptions
+        is not documented.
 
         What no patch can do (a series that becomes a single event, a removed occurrence that
         comes back) is done by a new event in place of the old one; the copy then has another ref.
@@ -109,8 +112,9 @@ class EventWriter:
             self._check_own_view(copy, body, event)
         if feishu.needs_recreation(copy.event, event):
             return self._replaced(calendar, copy, event)
-        shown, before = copy, copy.event
+        shown, before, fresh = copy, copy.event, False
         if body:
+            self._look.event(calendar, copy, body)
             wire = self._patch_main(calendar, copy.ref, body)
             main = self._decoded(calendar, wire, copy.event.details.attendees)
             shown = replace(copy, event=main.event)
@@ -120,13 +124,14 @@ class EventWriter:
             news = {member.part for member in shown.members if member.id not in (*ids, copy.ref)}
             event = _with_news(event, shown.event, news)
             shown = self._without_strays(calendar, shown, news)
-            before = shown.event
+            before, fresh = shown.event, True
         try:
             if not body and any(step.id is None for step in self._steps(shown, before, event)):
                 self._require(calendar, copy.ref)
-            written = self._with_exceptions(calendar, shown, before, event)
+            written = self._with_exceptions(calendar, shown, before, event, fresh=fresh)
         except _IrrevocableError:
-            return self._replaced(calendar, copy, event)
+            now = replace(shown.event, overrides=before.overrides)
+            return self._replaced(calendar, replace(shown, event=now), event)
         if event.details.attendees != copy.event.details.attendees:
             return self._invited(calendar, written, event)
         return written
@@ -174,7 +179,7 @@ class EventWriter:
         """Nothing is made beside a series that is gone. One GET."""
         wire = self._api.event(calendar, ref, attendees=False)
         if wire is None or feishu.is_cancelled(wire):
-            raise _gone()
+            raise gone()
 
     def _replaced(self, calendar: str, copy: Copy, event: Event) -> Copy:
         """A new event instead of the old one: made first, so that a crash loses nothing; its key
@@ -186,6 +191,7 @@ class EventWriter:
                 provider=PROVIDER,
                 code="recreate",
             )
+        self._look.everything(calendar, copy)
         key = sha256(f"{calendar} {copy.ref} replaced".encode()).hexdigest()
         wire = self._api.create(calendar, feishu.encode(event, self._dialect), key)
         try:
@@ -214,11 +220,14 @@ class EventWriter:
 
     # -- exceptions ----------------------------------------------------------------------------
 
-    def _with_exceptions(self, calendar: str, shown: Copy, before: Event, event: Event) -> Copy:
+    def _with_exceptions(
+        self, calendar: str, shown: Copy, before: Event, event: Event, *, fresh: bool = True
+    ) -> Copy:
         """Make the exceptions those of `event`, and say what the side holds then.
 
         `shown` is the unit as it is, with `before` for the exceptions that hold nothing of their
-        own: they show what the series showed when they came into being.
+        own: they show what the series showed when they came into being. `fresh`: it was read, or
+        made, just now.
         """
         overrides = {item.key: item for item in before.overrides}
         members = {member.part: member for member in shown.members}
@@ -229,6 +238,8 @@ class EventWriter:
                 overrides[step.key], members[part] = self._beside(calendar, shown.ref, want)
                 continue
             members[part] = Member(part=part, id=step.id)
+            if not fresh and (step.body is None or step.body):
+                self._look.occurrence(calendar, shown, before, step.key, step.id, step.body)
             if step.body is None:
                 self._api.delete(calendar, step.id)
                 overrides[step.key] = Override(key=step.key, cancelled=True)
@@ -250,7 +261,7 @@ class EventWriter:
     def _read_again(self, calendar: str, ref: str, ids: Sequence[str]) -> Copy:
         shown = self._reader.fetch(calendar, ref, ids=ids)
         if shown is None:
-            raise _gone()
+            raise gone()
         return shown
 
     def _without_strays(self, calendar: str, shown: Copy, news: Collection[str]) -> Copy:
@@ -279,11 +290,11 @@ class EventWriter:
             if beside and is_member(event, key):
                 # The rule has come to give the date itself.
                 yield _Step(key=key, id=made.pop(key), body=None, held=has)
-                has, beside = _regular(event, key), False
+                has, beside = regular(event, key), False
             if has is None and key in made and is_member(before, key):
-                has = _regular(before, key)
+                has = regular(before, key)
             if want is None and has is not None and is_member(event, key):
-                want = _regular(event, key)
+                want = regular(event, key)
             if has == want or (want is None and (has is None or has.cancelled)):
                 continue
             alone = key not in made or has is None
@@ -424,11 +435,6 @@ def _marked(override: Override, ref: str) -> Override:
     return replace(override, details=details)
 
 
-def _regular(event: Event, key: Key) -> Override:
-    """The occurrence as the rule gives it, spelled out."""
-    return Override(key=key, details=event.details, when=recurrence.when_of(event, key))
-
-
 def _with_news(event: Event, shown: Event, news: Collection[str]) -> Event:
     """`event` with the exceptions that somebody made since it was decided."""
     theirs = [item for item in shown.overrides if occurrence_part(item.key) in news]
@@ -450,10 +456,6 @@ def _check_holdable(event: Event) -> None:
             provider=PROVIDER,
             code="rdates",
         )
-
-
-def _gone() -> ConflictError:
-    return ConflictError("the event was deleted meanwhile", current=None, provider=PROVIDER)
 
 
 def _dead_key() -> ConflictError:

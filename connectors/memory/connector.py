@@ -27,6 +27,7 @@ from connectors.errors import (
 from connectors.memory.calendar import MemoryCalendar
 from connectors.memory.edits import patched
 from connectors.memory.world import MemoryWorld
+from mappings import merge
 from mappings.model import Details, Event, Key, Occurrence
 from mappings.recurrence import expand
 
@@ -89,7 +90,10 @@ class MemoryConnector:
         return made
 
     def update(self, calendar: str, copy: Copy, event: Event) -> Copy:
-        """See `Connector`. Under guard every member must be as `copy` shows it."""
+        """See `Connector`. Under guard every member must be as `copy` shows it; without one, what
+        is about to be overwritten is read right before."""
+        if not self.capabilities.write_guard:
+            self._look(calendar, copy, event)
         with self.world.calling("update", self.account, calendar=calendar, ref=copy.ref):
             store = self._writable(calendar)
             current = self._guarded(store, copy)
@@ -178,6 +182,16 @@ class MemoryConnector:
         if _versions(current.members) != _versions(copy.members):
             raise ConflictError("the event changed since it was read", current=current)
         return current
+
+    def _look(self, calendar: str, copy: Copy, event: Event) -> None:
+        """`ConflictError` if somebody has changed what is going to be changed otherwise."""
+        ours = merge.changes(copy.event, event)
+        current = self.fetch(calendar, copy.ref) if ours else None
+        if current is None:
+            return
+        contested, _overruled = merge.clashes(ours, merge.changes(copy.event, current.event))
+        if contested:
+            raise ConflictError("the event changed since it was read", current=current)
 
     def _own_view(self, old: Event, new: Event) -> bool:
         """Whether the two differ at most in what a participant may change: how the event looks to

@@ -380,7 +380,40 @@ def test_a_batch_whose_answer_was_lost_makes_nothing_twice(store: Store) -> None
     assert pair.store.intents(pair.link.id) == []
 
 
-def test_in_a_long_pass_an_unguarded_write_loses_nobody_s_edit(store: Store) -> None:
+class Crash(BaseException):
+    """The process ends here."""
+
+
+@pytest.mark.parametrize("winner", Side)
+def test_what_a_decision_made_anew_overrules_is_told_after_a_crash(
+    equal: Pair, winner: Side
+) -> None:
+    bare(equal)
+    equal.policy = replace(TWO_WAY, conflict=Conflict(winner.value))
+    ref = equal.a.person_puts(event("Standup", rule="FREQ=DAILY;COUNT=6"))
+    equal.run()
+    (twin,) = equal.b.refs()
+    equal.b.person_moves(twin, "2026-03-02T15:00")
+    equal.worlds[Side.A].before = at_first(
+        "fetch", lambda: equal.a.person_moves(ref, "2026-03-02T18:00")
+    )
+
+    def crash() -> None:
+        raise Crash
+
+    equal.worlds[winner.other].after = at_first("update", crash)
+    with pytest.raises(Crash):
+        equal.run()
+    for _ in range(3):
+        equal.run()
+    assert equal.a.event(ref) == equal.b.event(twin)
+    assert equal.a.event(ref).when.start.hour == (18 if winner is Side.A else 15)
+    lost = [entry.lost for entry in equal.store.journal(equal.link.id) if entry.lost]
+    assert len(lost) == 1
+    assert equal.store.intents(equal.link.id) == []
+
+
+def test_an_unguarded_write_loses_nobody_s_edit_that_came_before_it(store: Store) -> None:
     pair = make(store, TWO_WAY)
     pair.worlds[Side.B].capabilities = replace(pair.worlds[Side.B].capabilities, write_guard=False)
     refs = [pair.a.person_puts(event(title, "2026-03-03T12:00")) for title in ("One", "Two")]
@@ -389,11 +422,9 @@ def test_in_a_long_pass_an_unguarded_write_loses_nobody_s_edit(store: Store) -> 
     for ref, title in zip(refs, ("First", "Second"), strict=True):
         pair.a.person_edits(ref, title=title)
 
-    def meanwhile() -> None:
-        pair.now += timedelta(minutes=1)
-        pair.b.person_edits(twins[1], title="Other")
-
-    pair.worlds[Side.B].before = at_first("update", meanwhile)
+    pair.worlds[Side.B].before = at_first(
+        "update", lambda: pair.b.person_edits(twins[1], title="Other")
+    )
     pair.run()
     assert pair.titles(Side.A) == pair.titles(Side.B) == ["First", "Second"]
     lost = [entry.lost for entry in store.journal(link_id=pair.link.id) if entry.lost]

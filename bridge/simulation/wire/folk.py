@@ -36,8 +36,8 @@ class Ledger:
 
     `alike`: duplicates that stand at the same times as what they were made of. `foreign`: units
     that somebody else organises, `declined` those that were; `meanwhile` the numbers of the deeds
-    that were done during a pass; `blind`: a listing of the hub's left changes out. `freed`: series
-    that somebody deleted while an event stood for a date beside them, which then is its own.
+    that were done right after the bridge looked at an event of the hub's. `freed`: series that
+    somebody deleted while an event stood for a date beside them, which then is its own.
     """
 
     written: dict[str, Written] = field(default_factory=dict)
@@ -48,7 +48,6 @@ class Ledger:
     alike: set[int] = field(default_factory=set)
     foreign: set[int] = field(default_factory=set)
     meanwhile: set[int] = field(default_factory=set)
-    blind: bool = False
     declined: set[int] = field(default_factory=set)
     freed: set[int] = field(default_factory=set)
 

@@ -13,7 +13,7 @@ from bridge.runtime import ReadyLink, Runtime
 from bridge.simulation.wire.folk import WORDS, Ledger, Written, in_sight, unit_of
 from bridge.verify import verify
 from connectors.contract import Whole
-from connectors.sandbox.worlds.town import HUB, Household
+from connectors.sandbox.worlds.town import Household
 
 
 def judge(
@@ -119,9 +119,8 @@ class _Judge:
             yield f"{word}, written at {item.place} into U{item.unit}, is at {where}"
 
     def _raced(self, item: Written) -> bool:
-        """Whether nobody told the bridge of it before its own write, where nothing guards that."""
-        untold = self._ledger.blind or item.n in self._ledger.meanwhile
-        return untold and item.place == HUB
+        """Whether it came between the bridge's look and its write, where nothing guards that."""
+        return item.n in self._ledger.meanwhile
 
     def _overruled(self, word: str) -> bool:
         """Whether the journal tells that it lost against another value or a deletion, or was put

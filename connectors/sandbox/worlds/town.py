@@ -4,7 +4,7 @@ Its clock begins anew with every household, some weeks before Europe's clocks ch
 only when it is told to, so that the same course of events happens in the same way again.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -217,8 +217,9 @@ class Town:
                 name = what.partition(" ")[0]
                 add(Fault(LISTINGS[place], "rewrite", name=name))
 
-    def meanwhile(self, place: str, skip: int, deed: Any) -> None:
-        """`deed` is done right after a call to a provider, before its answer arrives."""
+    def meanwhile(self, place: str, skip: int, deed: Callable[[Request], None]) -> None:
+        """`deed` is done right after a call to a provider, before its answer arrives; it is told
+        which one."""
         name = f"meanwhile {len(self._meanwhile)}"
         self._meanwhile[name] = deed
         fault = Fault(CALLS[place], "rewrite", skip=skip, name=name)
@@ -233,7 +234,7 @@ class Town:
         def rewrite(name: str, request: Request, response: Response) -> Response:
             deed = self._meanwhile.pop(name, None)
             if deed is not None:
-                deed()
+                deed(request)
                 return response
             if name.startswith("meanwhile"):
                 return response

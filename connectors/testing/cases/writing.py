@@ -184,6 +184,17 @@ class WritingCases(Cases):
         assert now.title == "Renamed by a person"
         assert now.location == wanted.details.location
 
+    def test_what_a_person_has_just_written_is_not_overwritten(
+        self, connector: Connector, calendar: str, key: str, other_party: OtherParty
+    ) -> None:
+        made = connector.create(calendar, projected(connector, FULL), key)
+        other_party.edit(made.ref, title="Renamed by a person")
+        with pytest.raises(ConflictError) as refused:
+            connector.update(calendar, made, edited(made.event, title="Renamed by the bridge"))
+        assert refused.value.current is not None
+        assert_same(refused.value.current, fetched(connector, calendar, made))
+        assert refused.value.current.event.details.title == "Renamed by a person"
+
     @pytest.mark.parametrize("how", Breakage)
     def test_a_broken_update_leaves_the_old_or_the_new_and_can_be_completed(
         self,

@@ -55,7 +55,7 @@ def test_what_is_written_while_the_bridge_writes_stands_too(neighbours: Any) -> 
     here = neighbours.put("hub", "Lunch", place="Canteen")
     neighbours.sync()
     neighbours.other.write(neighbours.find("other", "Lunch").id, title="Dinner")
-    neighbours.town.meanwhile("feishu", 0, lambda: neighbours.hub.write(here, place="Roof"))
+    neighbours.town.meanwhile("feishu", 0, lambda _call: neighbours.hub.write(here, place="Roof"))
     neighbours.sync()
     neighbours.sync()
     for side in ("hub", "other"):
