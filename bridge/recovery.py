@@ -20,6 +20,8 @@ from mappings import identity, jsonform, merge
 from mappings.errors import UnmappableError
 from mappings.model import Event
 
+PLAIN: frozenset[merge.Path] = frozenset({("title",), ("location",)})
+"""What every provider shows the way it was written."""
 MEANWHILE = timedelta(seconds=30)
 """A change this long after a create was announced is not the create's own, whatever the clocks."""
 
@@ -159,10 +161,14 @@ def _made(connector: Connector, calendar: str, intent: Intent) -> Copy | None:
 
 def _as_made(found: Copy, intent: Intent) -> Copy:
     """The copy as the create left it. What it holds otherwise is the provider's way to put it,
-    unless it says that somebody wrote to it later."""
-    if found.updated is None or found.updated <= intent.at + MEANWHILE:
-        return found
-    return _unversioned(found, jsonform.event_from_json(intent.desired), None)
+    unless it says that somebody wrote to it later, or nobody but a person puts such a thing
+    otherwise."""
+    desired = jsonform.event_from_json(intent.desired)
+    if found.updated is not None and found.updated > intent.at + MEANWHILE:
+        return _unversioned(found, desired, None)
+    plain = PLAIN if found.event.recurring or desired.recurring else {*PLAIN, merge.SCHEDULE}
+    event = merge.transfer(found.event, desired, found.event, plain)
+    return found if event == found.event else _unversioned(found, event, None)
 
 
 def _unversioned(now: Copy, event: Event, shadow: Copy | None) -> Copy:
@@ -182,7 +188,10 @@ def _generation(link: Link, unit: Unit, intent: Intent) -> int:
 
 
 def explained(shadow: Copy, now: Copy, desired: Event) -> Copy:
-    """`now`, with every difference to `shadow` undone that `desired` does not account for."""
+    """`now`, with every difference to `shadow` undone that `desired` does not account for.
+
+    Where a part of what was written to the series, or to an occurrence, stands there, all of it was
+    there: one call had brought it. What stands in place of the rest was put over it since."""
     happened = merge.changes(shadow.event, now.event)
     wanted = merge.changes(shadow.event, desired)
     ours = {
@@ -190,7 +199,10 @@ def explained(shadow: Copy, now: Copy, desired: Event) -> Copy:
         for path, change in happened.items()
         if path in wanted and wanted[path].after == change.after
     }
+    arrived = {path[:-1] for path in ours}
+    covered = {path for path in wanted.keys() & happened.keys() - ours if path[:-1] in arrived}
     event = merge.transfer(shadow.event, now.event, shadow.event, ours)
+    event = merge.transfer(shadow.event, desired, event, covered)
     if event == now.event:
         return now
     return _unversioned(now, event, shadow)

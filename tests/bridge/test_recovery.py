@@ -1,0 +1,92 @@
+"""What people do to an event while nobody knows yet whether a write to it has arrived."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from bridge.records import Side
+from bridge.recovery import explained
+from bridge.store import Store
+from connectors.contract import Copy
+from connectors.errors import OutcomeUnknownError
+from connectors.memory.calendar import MemoryCalendar
+from connectors.testing.builders import event
+from mappings.model import Event, Location
+
+from .test_apply import TWO_WAY, Pair, at_first, failing, make
+
+
+@pytest.fixture
+def pair(store: Store) -> Pair:
+    return make(store, TWO_WAY)
+
+
+def at(content: Event, place: str) -> Event:
+    return replace(content, details=replace(content.details, location=Location(name=place)))
+
+
+def put_at(calendar: MemoryCalendar, ref: str, place: str) -> None:
+    calendar.person_edits(ref, lambda content: at(content, place))
+
+
+def later_by_two_hours(content: Event) -> Event:
+    when = content.when
+    return replace(content, when=replace(when, start=when.start + timedelta(hours=2)))
+
+
+def break_off(pair: Pair, operation: str, *sides: Side) -> None:
+    """A call of that kind is carried out on each side, and its answer lost."""
+    for side in sides:
+        pair.worlds[side].after = at_first(operation, failing(OutcomeUnknownError("no answer")))
+
+
+def places(pair: Pair) -> list[str]:
+    found = [calendar.event(ref) for calendar in (pair.a, pair.b) for ref in calendar.refs()]
+    return [item.details.location.name if item.details.location else "" for item in found]
+
+
+@pytest.mark.parametrize("tells_times", [True, False])
+def test_an_edit_of_a_copy_whose_making_was_not_known_yet_is_kept(
+    pair: Pair, tells_times: bool
+) -> None:
+    pair.worlds[Side.B].tells_times = tells_times
+    pair.a.person_puts(event("Lunch"))
+    break_off(pair, "create", Side.B)
+    pair.run()
+    (twin,) = pair.b.refs()
+    put_at(pair.b, twin, "Room 7")
+    pair.run()
+    pair.run()
+    assert places(pair) == ["Room 7", "Room 7"]
+
+
+def test_the_move_of_a_copy_whose_making_was_not_known_yet_is_kept(pair: Pair) -> None:
+    pair.worlds[Side.B].tells_times = False
+    ref = pair.a.person_puts(event("Lunch"))
+    break_off(pair, "create", Side.B)
+    pair.run()
+    (twin,) = pair.b.refs()
+    later = later_by_two_hours(pair.b.event(twin))
+    pair.b.person_edits(twin, lambda _content: later)
+    pair.run()
+    pair.run()
+    assert pair.a.event(ref).when == pair.b.event(twin).when == later.when
+
+
+def test_what_stands_in_place_of_a_part_of_a_write_was_put_over_it() -> None:
+    """The write moved the event, and carried along the place that a person had just given it."""
+    before = event("Lunch")
+    written = at(later_by_two_hours(before), "Room 7")
+    now = at(written, "Room 8")
+    assert known_after(before, written, now) == written
+
+
+def test_what_no_part_of_a_write_explains_says_nothing_of_whether_it_arrived() -> None:
+    before = event("Lunch")
+    assert known_after(before, at(before, "Room 7"), at(before, "Room 8")) == before
+
+
+def known_after(before: Event, written: Event, now: Event) -> Event:
+    shadow, found = (Copy(ref="r", event=content, members=()) for content in (before, now))
+    return explained(shadow, found, written).event
