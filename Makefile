@@ -7,10 +7,10 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constr
 export PYTHONTZPATH :=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test nightly simulate mutate check format bench wheel clean
+.PHONY: help setup demo dashboard test nightly simulate mutate check format bench wheel clean
 
 help: ## list the targets
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-8s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-9s %s\n", $$1, $$2}'
 
 setup: $(STAMP) ## make .venv with everything in it
 
@@ -23,6 +23,9 @@ $(STAMP): pyproject.toml constraints.txt
 
 demo: $(STAMP) ## the whole story against the built-in sandboxes
 	$(BIN)/calbridge demo --once
+
+dashboard: $(STAMP) ## the same, and then stay up: the dashboard with a synchronised office in it
+	$(BIN)/calbridge demo
 
 test: check ## everything that CI runs
 	$(BIN)/python -m pytest -n 2 --dist worksteal -q

@@ -78,7 +78,18 @@ def _print(rows: list[dict[str, Any]], config: Config) -> None:
         links = len(config.links)
         click.echo(f"the config is valid; {links} link(s). `--online` asks the providers too")
         return
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table("connector and account, or link", "what", "", "code")
     for row in rows:
+        mark = Text("ok", "green") if row["ok"] else Text("FAIL", "bold red")
+        table.add_row(Text(row["where"]), Text(row["subject"]), mark, Text(row["code"]))
+    Console().print(table)
+    for row in sorted(rows, key=lambda row: bool(row["ok"])):  # what fails first
+        if not row["detail"] and row["ok"]:
+            continue
         mark = "ok  " if row["ok"] else "FAIL"
         detail = f": {row['detail']}" if row["detail"] else ""
         code = f" [{row['code']}]" if row["code"] else ""

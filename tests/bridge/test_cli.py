@@ -1,6 +1,7 @@
 """The command line, run in this process over calendars in memory."""
 
 import json
+import re
 import stat
 import subprocess
 import sys
@@ -64,6 +65,22 @@ def test_check_online_names_what_is_missing(calbridge: Any) -> None:
     bad = calbridge("check", "--online", "--json")
     assert (bad.code, bad.json["ok"]) == (1, False)
     assert any("consent was withdrawn" in row["detail"] for row in bad.json["findings"])
+
+
+def test_check_online_prints_a_table_and_below_it_what_to_do(calbridge: Any) -> None:
+    good = calbridge("check", "--online")
+    rows = [line.split() for line in good.out.splitlines() if "│" in line]
+    assert ["│", "other", "ann", "│", "main", "│", "ok", "│", "│"] in rows
+    assert ["│", "link", "ann/other", "│", "calendars", "│", "ok", "│", "│"] in rows
+    assert "FAIL" not in good.out
+    withdrawn = ReauthorizeError("consent was withdrawn at the provider's own page", code="20064")
+    calbridge.other.before = raising("calendars", withdrawn)
+    bad = calbridge("check", "--online")
+    assert bad.code == 1
+    assert re.search(r"│ link ann/other +│ calendars +│ FAIL +│ 20064 +│", bad.out)
+    told = bad.out.rpartition("┘")[2]
+    assert "FAIL link ann/other: calendars: consent was withdrawn at the provider's own" in told
+    assert "FAIL other bob: " in told
 
 
 def test_backfill_then_sync_then_verify(calbridge: Any) -> None:

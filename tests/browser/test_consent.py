@@ -3,7 +3,7 @@ attacker might try on the way fails, and stores nothing."""
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from html import unescape
 from typing import Any
@@ -12,6 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 import requests
 
+from bridge.records import Endpoint, Link, LinkState
 from connectors.sandbox.clock import Clock
 from connectors.sandbox.feishu import FeishuSandbox
 from connectors.sandbox.google import GoogleSandbox
@@ -216,6 +217,44 @@ def test_an_invitation_of_a_user_who_left_the_config_opens_nothing(office):
     }
     office.again(open_on_loopback=True)
     assert office.browser().get(path).status_code == 410
+
+
+def test_the_administrator_sees_who_is_connected_expiring_lost_or_missing(office):
+    def state() -> str:
+        admin.get("/accounts")
+        found = re.search(r"ann@office\.example feishu (.*?) ann/google", admin.text)
+        assert found is not None
+        return found[1]
+
+    admin = office.browser()
+    assert state() == "not connected"
+    browser = office.browser()
+    browser.get(answered(depart(browser, invitation(office, "feishu"))))
+    assert state() == "connected"
+    token = office.store.tokens.load("feishu", ANN)
+    for ahead, told in (
+        (timedelta(hours=30), "expiring in 1 d 5 h"),
+        (timedelta(hours=-1), "lost"),
+    ):
+        soon = replace(token, refresh_expires=office.now() + ahead)
+        office.store.tokens.save("feishu", ANN, soon)
+        assert state() == told
+        metric = 'consent_good{account="ann@office.example",connector="feishu"}'
+        good = f"calbridge_{metric} {float(ahead > timedelta(0))}"
+        assert good in admin.get("/metrics").text
+    office.store.tokens.save("feishu", ANN, token)
+    with office.store.begin() as tx:
+        link = tx.put_link(waiting_link(office))
+        tx.set_link_state(link.id, LinkState.WAITING, f"{ANN} took the consent back")
+    assert state() == f"lost {ANN} took the consent back"
+    admin.post("/accounts/invite", connector="feishu", account=ANN)
+    assert "/connect/" in admin.page.text, "and can send the link on"
+
+
+def waiting_link(office: Office) -> Link:
+    ends = [Endpoint(connector=name, account=ANN, calendar="c") for name in ("feishu", "google")]
+    return Link(id=0, uid="u", name="ann/google", user="ann", a=ends[0], b=ends[1],
+                state=LinkState.ACTIVE)  # fmt: skip
 
 
 def test_only_accounts_of_the_config_get_an_invitation(office):
