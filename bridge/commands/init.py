@@ -89,7 +89,8 @@ class _Desk:
             return default
         answer: str = click.prompt(
             f"{question} (Enter: later)" if later else question,
-            default="" if later else default, show_default=bool(default) and not later, value_proc=fit, err=True,
+            default="" if later else default, show_default=bool(default) and not later,
+            value_proc=fit, err=True,
         )  # fmt: skip
         return answer or default
 
