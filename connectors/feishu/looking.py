@@ -12,6 +12,7 @@ from connectors.feishu.api import CalendarApi, Wire
 from connectors.feishu.errors import PROVIDER
 from connectors.feishu.extras import is_extra
 from connectors.feishu.reading import EventReader
+from connectors.feishu.refusals import gone
 from mappings import feishu, merge, recurrence
 from mappings.errors import UnmappableError
 from mappings.feishu import FeishuDialect
@@ -70,14 +71,15 @@ class Looker:
         if changed & (changed if body is None else body.keys()):
             raise self._conflict(calendar, copy, event_id)
 
-    def everything(self, calendar: str, copy: Copy) -> None:
-        """Before a new event takes the place of this one. As many GETs as `EventReader.fetch`. One
-        that is gone may have been replaced already."""
+    def everything(self, calendar: str, copy: Copy) -> bool:
+        """Before a new event takes the place of this one; whether it stands there: if not, it may
+        have been replaced already. As many GETs as `EventReader.fetch`."""
         now = self._reader.fetch(calendar, copy.ref, ids=_ids(copy))
         if now is None:
-            return
+            return False
         if merge.changes(copy.event, carry_over(now, copy, ("attendees",)).event):
             raise ConflictError("the event was changed meanwhile", current=now, provider=PROVIDER)
+        return True
 
     def _override(
         self, calendar: str, ref: str, key: Key, wire: Wire | None, before: Event
@@ -98,11 +100,6 @@ class Looker:
             current=self._reader.fetch(calendar, copy.ref, ids=_ids(copy).union(ids)),
             provider=PROVIDER,
         )
-
-
-def gone() -> ConflictError:
-    """The event is not there any more."""
-    return ConflictError("the event was deleted meanwhile", current=None, provider=PROVIDER)
 
 
 def regular(event: Event, key: Key) -> Override:

@@ -14,15 +14,15 @@ from connectors.changes import occurrence_part
 from connectors.contract import Copy, Member
 from connectors.errors import (
     ConflictError,
-    OutcomeUnknownError,
     RejectedError,
     RetryableError,
 )
 from connectors.feishu.api import CalendarApi, Wire
 from connectors.feishu.errors import EVENT_GONE, PROVIDER
 from connectors.feishu.extras import is_extra
-from connectors.feishu.looking import Looker, gone, regular
+from connectors.feishu.looking import Looker, regular
 from connectors.feishu.reading import EventReader, in_order, is_stray
+from connectors.feishu.refusals import DEAD_KEY, check_holdable, dead_key, gone, two_stand
 from mappings import feishu, recurrence
 from mappings.errors import UnmappableError
 from mappings.feishu import FeishuDialect
@@ -32,7 +32,6 @@ from mappings.model import Attendee, Details, Event, Key, Override, Response
 
 _OWN_VIEW = frozenset({"visibility", "free_busy_status", "color", "reminders", "need_notification"})
 _FRESH = timedelta(minutes=2)
-_DEAD_KEY = "dead-key"
 _ATTEMPTS = 16
 
 UserIds = Callable[[Sequence[str]], Mapping[str, str]]
@@ -79,7 +78,7 @@ class EventWriter:
     def create(self, calendar: str, event: Event, key: str) -> Copy:
         """See `Connector.create`. One POST, one call per exception, one GET if the event turns
         out to be an older one. `ConflictError` if the event of this key was deleted since."""
-        _check_holdable(event)
+        check_holdable(event)
         wire = self._api.create(calendar, feishu.encode(event, self._dialect), key)
         return self._made(calendar, wire, event)
 
@@ -87,11 +86,11 @@ class EventWriter:
         """The unit whose event a create was answered with, once it holds all of `event`."""
         ref = str(wire["event_id"])
         if feishu.is_cancelled(wire):
-            raise _dead_key()
+            raise dead_key()
         if self._is_old(wire):
             made = self._reader.fetch(calendar, ref)
             if made is None:
-                raise _dead_key()
+                raise dead_key()
             return made
         bare = self._decoded(calendar, wire, ())
         copy = self._with_exceptions(calendar, bare, bare.event, event)
@@ -106,7 +105,7 @@ class EventWriter:
         What no patch can do (a series that becomes a single event, a removed occurrence that
         comes back) is done by a new event in place of the old one; the copy then has another ref.
         """
-        _check_holdable(event)
+        check_holdable(event)
         body = feishu.encode_changes(copy.event, event, self._dialect)
         if not copy.organized:
             self._check_own_view(copy, body, event)
@@ -191,19 +190,45 @@ class EventWriter:
                 provider=PROVIDER,
                 code="recreate",
             )
-        self._look.everything(calendar, copy)
-        key = sha256(f"{calendar} {copy.ref} replaced".encode()).hexdigest()
-        wire = self._api.create(calendar, feishu.encode(event, self._dialect), key)
+        stands = self._look.everything(calendar, copy)
+        wire = self._in_place_of(calendar, copy, event, stands=stands)
+        bare = Copy(ref=str(wire["event_id"]), event=event, members=())
         try:
             made = self.update(calendar, self._made(calendar, wire, event), event)
+        except RejectedError:
+            self._undone(calendar, bare)
+            raise
+        except (ConflictError, RetryableError) as error:
+            raise two_stand() from error
+        try:
             self.delete(calendar, copy)
-        except RetryableError as error:
-            raise OutcomeUnknownError(
-                "the event was made anew and the old one is still there; the change is completed "
-                "with the next attempt",
-                **error.facts,
-            ) from error
+        except (RejectedError, RetryableError) as error:
+            raise two_stand() from error
         return made
+
+    def _in_place_of(self, calendar: str, copy: Copy, event: Event, *, stands: bool) -> Wire:
+        """The event that takes the place of another, which `stands` there yet. One that was taken
+        away while it did was an attempt that came to nothing."""
+        body = feishu.encode(event, self._dialect)
+        for attempt in range(_ATTEMPTS):
+            name = f"{calendar} {copy.ref} replaced" + (f" {attempt}" if attempt else "")
+            wire = self._api.create(calendar, body, sha256(name.encode()).hexdigest())
+            if not feishu.is_cancelled(wire):
+                return wire
+            if not stands:
+                raise gone()
+        raise RejectedError(
+            "Feishu can only make this change with a new event, and refuses that again and again",
+            provider=PROVIDER,
+            code=DEAD_KEY,
+        )
+
+    def _undone(self, calendar: str, made: Copy) -> None:
+        """Take away what was made for a change that Feishu refuses, with its exceptions."""
+        try:
+            self.delete(calendar, self._reader.fetch(calendar, made.ref) or made)
+        except (RejectedError, RetryableError) as error:
+            raise two_stand() from error
 
     def _decoded(self, calendar: str, wire: Wire, attendees: Sequence[Attendee]) -> Copy:
         """The answer to a write, which shows everything but the attendees."""
@@ -342,7 +367,7 @@ class EventWriter:
         raise RejectedError(
             f"the extra date {want.key} was deleted in Feishu again and again",
             provider=PROVIDER,
-            code=_DEAD_KEY,
+            code=DEAD_KEY,
         )
 
     def _decoded_extra(self, calendar: str, wire: Wire, extra: Extra) -> Override:
@@ -446,22 +471,3 @@ def _with_news(event: Event, shown: Event, news: Collection[str]) -> Event:
 
 def _schedule(event: Event) -> tuple[object, ...]:
     return event.when, event.rule
-
-
-def _check_holdable(event: Event) -> None:
-    if event.rdates:
-        raise RejectedError(
-            "a Feishu series cannot hold extra dates; take the dates out of the series and make "
-            "each of them an event of its own",
-            provider=PROVIDER,
-            code="rdates",
-        )
-
-
-def _dead_key() -> ConflictError:
-    return ConflictError(
-        "the event made with this key was deleted; a new one needs a new key",
-        current=None,
-        provider=PROVIDER,
-        code=_DEAD_KEY,
-    )

@@ -31,6 +31,7 @@ SUBSETS = {
     "memory": "tests/contract/test_memory.py",
     "meet": "tests/bridge/test_both_sides_meet.py",
     "churn": "tests/bridge/test_churn.py",
+    "succession": "tests/bridge/test_succession.py",
     "crash points": "tests/simulation/test_crash_points.py",
 }
 HISTORIES = 250
@@ -61,12 +62,24 @@ FAULTS = (
     # What is written, and how.
     Fault(
         "forget the intent", "bridge/apply.py",
-        "[self._intent(task, a) for task in loud for a in task.decision.actions]",
-        "[self._intent(task, a) for task in loud[:0] for a in task.decision.actions]",
+        "                    for task in loud\n", "                    for task in loud[:0]\n",
         ("apply",),
     ),
     Fault(
-        "never another key", "bridge/apply.py",
+        "announce nothing that is decided anew", "bridge/apply.py",
+        "                for action in decision.actions\n", "                for action in ()\n",
+        ("apply",),
+    ),
+    Fault(
+        "look at nothing before writing", "connectors/memory/connector.py",
+        "        if contested:", "        if False:", ("apply",),
+    ),
+    Fault(
+        "take for a stranger what another link has replaced", "bridge/succession.py",
+        "if unit.state is not UnitState.DONE:", "if False:", ("succession",),
+    ),
+    Fault(
+        "never another key", "bridge/task.py",
         "unit = replace(unit, generation=unit.generation + 1)", "pass", ("apply",),
     ),
     Fault(
@@ -79,7 +92,7 @@ FAULTS = (
         "foreign = set()",
     ),
     Fault(
-        "forget what half a task has done", "bridge/apply.py",
+        "forget what half a task has done", "bridge/task.py",
         "            seen[side.other] = answer\n", "            pass\n", ("apply",),
     ),
     Fault(
@@ -107,8 +120,8 @@ FAULTS = (
     ),
     Fault(
         "take absence for deletion", "bridge/observe.py",
-        "            observation = self._ask(ref, unit)\n            if",
-        "            observation = Observation(unit=unit, seen=GONE)\n            if",
+        "            observation = self._ask(ref, unit)\n",
+        "            observation = Observation(unit=unit, seen=GONE)\n",
         ("sync",),
     ),
     Fault(

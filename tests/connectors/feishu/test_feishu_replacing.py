@@ -7,6 +7,7 @@ import pytest
 
 from connectors.contract import Copy
 from connectors.errors import (
+    ConflictError,
     ConnectorError,
     OutcomeUnknownError,
     RateLimitedError,
@@ -21,6 +22,7 @@ WRITES = r"^(POST|PATCH|DELETE) /open-apis/calendar/v4/calendars/[^/]+/events"
 WEEKLY = event("Review", "2026-03-02T10:00", "Europe/Berlin", rule="FREQ=WEEKLY;COUNT=10",
                reminders=())  # fmt: skip
 SECOND, THIRD = Key("2026-03-09T10:00:00"), Key("2026-03-16T10:00:00")
+FOURTH = Key("2026-03-23T10:00:00")
 
 
 def alive(bench: Any, user: Any) -> list[dict[str, Any]]:
@@ -95,6 +97,55 @@ def test_a_replacement_whose_rest_is_refused_for_now_says_that_something_may_sta
         new = connector.update("primary", old, wanted)
         assert {item["event_id"].rpartition("_")[0] for item in alive(bench, ann)} == {new.ref[:-2]}
         connector.delete("primary", new)
+
+
+@pytest.mark.parametrize("broken", [1, 2])
+def test_a_replacement_that_is_refused_half_way_leaves_the_old_series_alone(
+    bench: Any, ann: Any, broken: int
+) -> None:
+    connector = bench.connect(ann, attempts=1)
+    first = cancelled(moved(WEEKLY, SECOND, start="2026-03-10T15:00"), THIRD)
+    wanted = moved(
+        moved(WEEKLY, SECOND, start="2026-03-10T15:00"), FOURTH, start="2026-03-24T08:00"
+    )
+    old = connector.create("primary", first, KEY)
+    before = alive(bench, ann)
+    for _ in range(2):
+        body = {"code": 190002, "msg": "invalid parameters in request"}
+        bench.sandbox.faults.add(Fault(WRITES, "status", skip=broken, status=400, body=body))
+        with pytest.raises(RejectedError):
+            connector.update("primary", old, wanted)
+        bench.sandbox.faults.clear()
+        assert alive(bench, ann) == before
+    new = connector.update("primary", old, wanted)
+    assert content(fetched(connector, new.ref)) == wanted
+    assert {item["event_id"].rpartition("_")[0] for item in alive(bench, ann)} == {new.ref[:-2]}
+
+
+def test_a_replacement_whose_removal_is_refused_too_is_settled_afterwards(
+    bench: Any, ann: Any
+) -> None:
+    connector = bench.connect(ann, attempts=1)
+    old = connector.create("primary", cancelled(WEEKLY, THIRD), KEY)
+    wanted = moved(WEEKLY, SECOND, start="2026-03-10T15:00")
+    body = {"code": 190002, "msg": "invalid parameters in request"}
+    bench.sandbox.faults.add(Fault(WRITES, "status", skip=1, times=2, status=400, body=body))
+    with pytest.raises(OutcomeUnknownError):
+        connector.update("primary", old, wanted)
+    bench.sandbox.faults.clear()
+    new = connector.update("primary", old, wanted)
+    assert {item["event_id"].rpartition("_")[0] for item in alive(bench, ann)} == {new.ref[:-2]}
+
+
+def test_a_replacement_that_somebody_deleted_is_not_made_again(bench: Any, ann: Any) -> None:
+    connector = bench.connect(ann)
+    old = connector.create("primary", cancelled(WEEKLY, THIRD), KEY)
+    new = connector.update("primary", old, WEEKLY)
+    bench.sandbox.as_user(ann).delete(ann.primary, new.ref)
+    with pytest.raises(ConflictError) as refused:
+        connector.update("primary", old, WEEKLY)
+    assert refused.value.current is None
+    assert alive(bench, ann) == []
 
 
 def test_a_series_with_guests_is_not_replaced_behind_their_backs(
