@@ -271,11 +271,11 @@ def _bridge(config: str) -> None:
     from bridge.runtime import Runtime
 
     with Runtime(config_file.load(Path(config))) as runtime:
-        (ready,) = runtime.ready(runtime.select())
-        runtime.connectors(ready.link)
+        runtime.ready(runtime.select())
         print("ready", flush=True)
         for _line in sys.stdin:
             wall, cpu = time.perf_counter(), time.process_time()
+            (ready,) = runtime.ready(runtime.select())
             runtime.link_pass(ready).run(RunKind.SYNC)
             found = {
                 "wall": time.perf_counter() - wall,
