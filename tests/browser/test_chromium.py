@@ -11,7 +11,9 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from bridge import orders
+from bridge.budget import Window
 from bridge.records import LinkState
+from connectors.metering import Called
 from connectors.sandbox.clock import Clock
 from connectors.sandbox.feishu import FeishuSandbox
 from connectors.sandbox.google import GoogleSandbox
@@ -19,6 +21,7 @@ from connectors.sandbox.google import GoogleSandbox
 PASSWORD = "correct horse battery staple"
 PHONE = {"width": 360, "height": 740}
 ANN = "ann@office.example"
+LIMIT = (Window(60_100_000, 95),)
 Visit = Callable[..., Page]
 Office = Any
 
@@ -85,7 +88,18 @@ def busy(office: Office) -> Office:
         tx.put_units([second.with_copy(second.home.other, None)])
     office.a.person_edits(first.ref_a, title="Moved by hand")
     orders.drop(office.runtime, office.link, third)
+    for outcome in ("ok", "RateLimitedError"):
+        call = Called(connector="hub", kind="write", outcome=outcome, seconds=0.2)
+        office.runtime.calls.count(call)
+    with office.store.begin() as tx:
+        for number in range(10):
+            operation = f"GET /calendars/:calendar_id/events/:event_id/part{number}"
+            tx.take_slice(f"hub/{ANN}", operation, LIMIT, 10 * number, 250_000, None, now)
     return office
+
+
+def unfold(page: Page) -> None:
+    page.evaluate("document.querySelectorAll('details').forEach(each => { each.open = true })")
 
 
 PAGES = ("/", "/links/1?all=1", "/links/1/week", "/links/1/pause", "/events", "/events?q=lunch",
@@ -181,6 +195,7 @@ def test_every_page_is_accessible(guarded: Office, visit: Visit, scheme: str, lo
     log_in(page)
     for path in every_page(guarded):
         page.goto(path)
+        unfold(page)
         found[path] = Axe().run(page).response["violations"]
     told = {
         f"{path}: {rule['id']}: {node['html'][:200]}"
@@ -197,6 +212,7 @@ def test_every_page_fits_on_a_phone(guarded: Office, visit: Visit) -> None:
     log_in(page)
     for path in every_page(guarded):
         page.goto(path)
+        unfold(page)
         assert page.evaluate("document.scrollingElement.scrollWidth") <= PHONE["width"], path
 
 
