@@ -27,7 +27,6 @@ from connectors.errors import FatalError, RateLimitedError, ReauthorizeError, Re
 from connectors.memory import Call, MemoryCalendar, MemoryWorld, named_world
 from connectors.memory.connector import MemoryConnector
 from connectors.testing.builders import event
-from connectors.tokens import Token
 from mappings.policy import Window
 
 CONFIG = """\
@@ -363,32 +362,6 @@ def test_one_account_without_consent_keeps_nobody_waiting_and_joins_later(office
     lunch(office.a)
     healthy(office.hub)
     office.service.take_in()
-    until(lambda: office.titles() == ["Lunch"])
-
-
-def test_an_account_connected_while_the_link_is_tried_for_another_is_not_overlooked(
-    office: Office, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Whoever connects two accounts one right after the other waits for no further attempt."""
-    monkeypatch.setattr("bridge.service.NEWS_OF_CONSENT", 0.05)
-    tokens, token = (
-        office.store.tokens,
-        Token(access="a", access_expires=office.runtime.system.now()),
-    )
-    lunch(office.a)
-
-    def consent(call: Call) -> None:
-        if call.operation != "calendars":
-            return
-        if not tokens.accounts():
-            raise ReauthorizeError("no consent yet")
-        if len(tokens.accounts()) < 2:
-            tokens.save("other", "ann", token)  # at this very moment
-            raise ReauthorizeError("no consent of the other account yet")
-
-    office.hub.before = consent
-    office.service.start()
-    tokens.save("hub", "ann", token)
     until(lambda: office.titles() == ["Lunch"])
 
 
