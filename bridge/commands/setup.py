@@ -84,8 +84,8 @@ def _print(rows: list[dict[str, Any]], config: Config) -> None:
 
     table = Table("connector and account, or link", "what", "", "code")
     for row in rows:
-        mark = Text("ok", "green") if row["ok"] else Text("FAIL", "bold red")
-        table.add_row(Text(row["where"]), Text(row["subject"]), mark, Text(row["code"]))
+        works = Text("ok", "green") if row["ok"] else Text("FAIL", "bold red")
+        table.add_row(Text(row["where"]), Text(row["subject"]), works, Text(row["code"]))
     Console().print(table)
     for row in sorted(rows, key=lambda row: bool(row["ok"])):  # what fails first
         if not row["detail"] and row["ok"]:
