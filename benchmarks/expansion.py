@@ -3,7 +3,7 @@
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
-from benchmarks.measuring import Row, row, scaled, seconds_per
+from benchmarks.measuring import Case, Row, row, scaled, seconds_per
 from connectors.testing.builders import at, event
 from mappings import recurrence
 from mappings.errors import UnmappableError
@@ -19,7 +19,11 @@ RULES = (
 )
 
 
-def measure() -> list[Row]:
+def cases(_full: bool) -> dict[str, Case]:
+    return {"all": _measure}
+
+
+def _measure() -> list[Row]:
     near = [event(start="2026-01-05T09:00", zone="Europe/Berlin", rule=rule) for rule in RULES]
     far = [event(start="1971-01-04T09:00", zone="Europe/Berlin", rule=rule) for rule in RULES]
     return [

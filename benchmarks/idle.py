@@ -5,7 +5,7 @@ import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from benchmarks.measuring import Row, row
+from benchmarks.measuring import Case, Row, row
 from bridge.jobs import Done, Ending, Fence, Workers, open_engine
 from bridge.records import Endpoint, Link
 from bridge.store import Claim, Store, open_store
@@ -16,7 +16,11 @@ SECONDS = 3.0
 ROUNDS = 3
 
 
-def measure() -> list[Row]:
+def cases(_full: bool) -> dict[str, Case]:
+    return {"all": _measure}
+
+
+def _measure() -> list[Row]:
     with (
         tempfile.TemporaryDirectory(prefix="calbridge-idle-") as folder,
         open_store(

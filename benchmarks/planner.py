@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from benchmarks.measuring import Row, row, seconds_per
+from benchmarks.measuring import Case, Row, row, seconds_per
 from bridge.reconcile import Rules, decide
 from bridge.records import Side, Unit
 from connectors.contract import Copy, Member
@@ -24,7 +24,11 @@ RULES = Rules(
 )
 
 
-def measure() -> list[Row]:
+def cases(_full: bool) -> dict[str, Case]:
+    return {"all": _measure}
+
+
+def _measure() -> list[Row]:
     known = [known_unit(number) for number in range(UNITS)]
     fresh = [Unit(id=unit.id, link_id=1, ref_a=unit.ref_a) for unit in known]
     moved = [_moved(unit.a) for unit in known if unit.a]

@@ -6,13 +6,17 @@ import sys
 import time
 from pathlib import Path
 
-from benchmarks.measuring import ROUNDS, Row, row
+from benchmarks.measuring import ROUNDS, Case, Row, row
 
 SCRIPT = Path(sys.executable).with_name("calbridge")
 ROOT = Path(__file__).resolve().parent.parent
 
 
-def measure() -> list[Row]:
+def cases(_full: bool) -> dict[str, Case]:
+    return {"all": _measure}
+
+
+def _measure() -> list[Row]:
     return [
         row("calbridge --help", _times("--help"), "s", "< 0.5"),
         row("calbridge check", _times("check"), "s"),

@@ -1,6 +1,6 @@
 """Translating an event: read Feishu's JSON, reduce it, compare it, write Google's JSON."""
 
-from benchmarks.measuring import Row, row, scaled, seconds_per
+from benchmarks.measuring import Case, Row, row, scaled, seconds_per
 from connectors.sandbox.feishu import FeishuSandbox
 from connectors.sandbox.worlds import WORLDS
 from mappings import feishu, google, merge
@@ -11,7 +11,11 @@ POLICY = Policy(direction=Direction.TO_TARGET)
 REPEAT = 20
 
 
-def measure() -> list[Row]:
+def cases(_full: bool) -> dict[str, Case]:
+    return {"all": _measure}
+
+
+def _measure() -> list[Row]:
     trial = WORLDS["desk"](0)
     try:
         sandbox = trial.sandboxes["feishu"]
