@@ -29,7 +29,7 @@ from bridge.task import (
     settled,
     swallowed,
 )
-from connectors.contract import Connector, Copy, CreatesMany
+from connectors.contract import Connector, Copy, CreatesMany, LeavesBehind
 from connectors.errors import (
     ConflictError,
     ConnectorError,
@@ -267,6 +267,8 @@ class Applier:
         match action.op:
             case Op.CREATE:
                 assert action.desired is not None
+                if action.remains is not None and isinstance(connector, LeavesBehind):
+                    connector.clear(calendar, action.remains)
                 key = self._key(action)
                 copy = made.pop(key, None) or connector.create(calendar, action.desired, key)
                 if isinstance(copy, Exception):

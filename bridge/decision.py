@@ -59,7 +59,7 @@ class Action:
 
     `desired` is what the side is to hold (None for delete), `base` what we believe it holds
     (None for create). `fields` names what changes, for people. `restores` is the ref of an original
-    that this brings back to where it was deleted.
+    that this brings back to where it was deleted, `remains` the copy that was deleted there.
     """
 
     unit_id: str
@@ -73,6 +73,7 @@ class Action:
     risk: str = "low"
     fields: tuple[str, ...] = ()
     restores: str = ""
+    remains: Copy | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -183,7 +183,9 @@ def _recreate(unit: Unit, side: Side, now: Copy, rules: Rules, cause: str) -> De
         desired = project(whole, unmasked, rules.limits[side]).event
     restores = unit.ref(side) or "" if unit.home is side else ""
     actions = tuple(
-        replace(action, cause=cause, desired=desired or action.desired, restores=restores)
+        replace(
+            action, cause=cause, desired=desired or action.desired, restores=restores, remains=was
+        )
         for action in decision.actions
     )
     return replace(decision, actions=actions)

@@ -245,6 +245,15 @@ class HoldsOtherwise(Protocol):
 
 
 @runtime_checkable
+class LeavesBehind(Protocol):
+    """A connector with parts of units that go on standing when a person deletes the unit."""
+
+    def clear(self, calendar: str, copy: Copy) -> None:
+        """Take away what still stands of the deleted unit that `copy` shows, before it is made
+        anew. What somebody has changed since is his own and stays."""
+
+
+@runtime_checkable
 class FetchesAgain(Protocol):
     """A connector that finds all of a unit only if it is told what was seen of it."""
 

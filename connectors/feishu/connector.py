@@ -156,6 +156,10 @@ class FeishuConnector:
         """See `Connector`; `RejectedError` where the account is only a participant."""
         self._writer.delete(self.resolve(calendar), copy)
 
+    def clear(self, calendar: str, copy: Copy) -> None:
+        """See `LeavesBehind`: the dates beside a series."""
+        self._writer.clear(self.resolve(calendar), copy)
+
     def find(self, calendar: str, key: str) -> Copy | None:
         """Not possible: Feishu keeps the key to itself. Repeat the create instead."""
         raise FatalError(f"Feishu cannot look up key {key[:8]}... in {calendar}", provider=PROVIDER)

@@ -81,6 +81,14 @@ class Looker:
             raise ConflictError("the event was changed meanwhile", current=now, provider=PROVIDER)
         return True
 
+    def untouched(self, calendar: str, copy: Copy, known: Override, event_id: str) -> bool:
+        """Whether an event still stands for a date of the unit, just as it was known."""
+        wire = self._api.event(calendar, event_id, attendees=False)
+        if wire is None or feishu.is_cancelled(wire) or known.cancelled:
+            return False
+        now = self._override(calendar, copy.ref, known.key, wire, copy.event)
+        return now is not None and not feishu.encode_override(copy.event, known, now, self._dialect)
+
     def _override(
         self, calendar: str, ref: str, key: Key, wire: Wire | None, before: Event
     ) -> Override | None:

@@ -151,6 +151,14 @@ class EventWriter:
             if member.id != copy.ref and member.part not in removed:
                 self._api.delete(calendar, member.id)
 
+    def clear(self, calendar: str, copy: Copy) -> None:
+        """See `LeavesBehind`. One GET for each date beside the series, and one DELETE."""
+        beside = {m.part: m.id for m in copy.members if is_extra(m.id, copy.ref)}
+        for override in copy.event.overrides:
+            event_id = beside.get(occurrence_part(override.key))
+            if event_id and self._look.untouched(calendar, copy, override, event_id):
+                self._api.delete(calendar, event_id)
+
     def answer(self, calendar: str, copy: Copy, response: Response) -> Copy:
         """Answer an invitation. One POST, which tells the organiser and no one else."""
         try:

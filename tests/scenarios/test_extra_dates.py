@@ -121,6 +121,31 @@ def test_deleting_the_series_at_feishu_leaves_what_stands_there(desk: Any, cours
     settled(desk)
 
 
+@pytest.mark.parametrize("full", [False, True])
+def test_a_series_deleted_at_feishu_and_edited_at_google_comes_back_with_each_date_once(
+    desk: Any, course: str, *, full: bool
+) -> None:
+    desk.alice.delete(desk.primary, series(desk))
+    desk.google.edit(ALICE, "change", ALICE, course, {"summary": "Seminar"})
+    desk.run(full=full)
+    for _ in range(2):
+        desk.run(full=True)
+    assert len(beside(desk)) == 2
+    assert desk.titles().count("Seminar") == 1
+    assert "Course" not in [*desk.titles(), *desk.source_titles()]
+    settled(desk)
+
+
+def test_a_freed_date_that_somebody_edited_stays_his_own_event(desk: Any, course: str) -> None:
+    desk.alice.delete(desk.primary, series(desk))
+    desk.alice.patch(desk.primary, beside(desk)[0]["event_id"], {"summary": "Farewell"})
+    desk.google.edit(ALICE, "change", ALICE, course, {"summary": "Seminar"})
+    for _ in range(3):
+        desk.run(full=True)
+    assert desk.titles().count("Seminar") == desk.titles().count("Farewell") == 1
+    settled(desk)
+
+
 def test_a_lost_database_doubles_nothing(desk: Any, course: str) -> None:
     settled(desk)
     before = desk.stored()
