@@ -14,6 +14,8 @@ from bridge.backoff import backoff
 THRESHOLD = 3
 BASE = timedelta(seconds=30)
 CAP = timedelta(minutes=30)
+SHARE = 8
+"""A rest is at most this part of how long the account has been silent."""
 PROBE = timedelta(minutes=2)
 """How long a probe may take before another link may try."""
 LOOK = timedelta(seconds=5)
@@ -62,6 +64,9 @@ def failed(
     resting = until is not None and now < until
     if failures >= THRESHOLD and not resting:
         # A run that had begun before the others gave up says nothing new, and is not counted.
-        pause = backoff(failures - THRESHOLD + 1, base=BASE, cap=CAP, random=random)
+        # No rest is long against the silence that it follows: an account that answers again is soon
+        # noticed.
+        longest = min(CAP, max(BASE, (now - known.since) / SHARE))
+        pause = backoff(failures - THRESHOLD + 1, base=BASE, cap=longest, random=random)
         return replace(known, failures=failures, until=now + pause, probing=None, error=error)
     return replace(known, failures=known.failures if resting else failures, error=error)

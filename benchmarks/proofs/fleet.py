@@ -150,7 +150,7 @@ class Fleet:
 
     def errors(self) -> list[str]:
         """Lines of the logs that no fault of others accounts for."""
-        return [line for line in self.told() if "unexpected " in line or "IntegrityError" in line]
+        return [line for line in self.told() if " ERROR calbridge.jobs run of link " in line]
 
     def _living(self) -> list[BaseProcess]:
         return [

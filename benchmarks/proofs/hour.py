@@ -8,6 +8,7 @@ from benchmarks.proofs.crowd import Crowd
 from benchmarks.proofs.judging import unrest
 from benchmarks.proofs.living import living
 from benchmarks.proofs.report import Report
+from bridge.runtime import System
 from connectors.sandbox.worlds.office import mail
 
 CHANNEL = 1200.0
@@ -41,7 +42,7 @@ def prove(folder: Path, *, links: int = 50, edits: int = 10, minutes: int = 60) 
                     bridge.pass_time(60)
             report.complaints += crowd.complaints()
             after = _renewals(town)
-        report.complaints += unrest(path, now=town.now)
+        report.complaints += unrest(path, System(now=town.now))
         report.expect(not town.mails, f"{town.mails} mails were sent")
     for what, count in ended.items():
         report.tell(f"{what} ended", count, "times")

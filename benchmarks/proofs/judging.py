@@ -1,8 +1,7 @@
 """What the database and the two sides say when everything has come to rest."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator
-from datetime import datetime
+from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 
@@ -44,9 +43,8 @@ def rows(store: Store) -> dict[str, int]:
         }
 
 
-def unrest(config: Path, now: Callable[[], datetime] | None = None) -> Iterator[str]:
+def unrest(config: Path, system: System | None = None) -> Iterator[str]:
     """What is not at rest, asked of the database, of both sides, and of one more pass."""
-    system = System(now=now) if now else None
     with Runtime(config_file.load(config), system) as runtime:
         store = runtime.store
         if count := overlaps(store):

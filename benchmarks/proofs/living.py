@@ -8,9 +8,9 @@ from random import Random
 from unittest.mock import patch
 
 from benchmarks.proofs.city import City
+from benchmarks.proofs.timelapse import unhurried
 from bridge import config as config_file
 from bridge.runtime import Runtime, System
-from bridge.service import Service
 
 NAP = 0.005
 
@@ -21,7 +21,7 @@ class Living:
     def __init__(self, town: City, runtime: Runtime) -> None:
         self._town = town
         self.runtime = runtime
-        self.service = Service(runtime)
+        self.service = unhurried(runtime)
 
     def pass_time(self, seconds: float, *, patience: float = 120.0) -> bool:
         """Put the clock forward, let everything happen that is due then, and wait for rest. False

@@ -91,18 +91,23 @@ def test_after_its_rest_one_link_asks_and_the_others_wait_for_its_word(
 def test_a_probe_that_fails_makes_the_rest_longer_up_to_a_cap(
     breaker: Breaker, clock: Watch
 ) -> None:
-    until = broken(breaker)
-    rests = []
-    for _time in range(8):
+    begun, until = clock.time, broken(breaker)
+    rests, silences = [], []
+    for _time in range(80):
         clock.time = until
         assert breaker.admit(ANN) is None
         following = breaker.failed(ANN, fault(ANN))
         assert following is not None
         rests.append(following - until)
+        silences.append(until - begun)
         until = following
         assert breaker.admit(ANN_TOO) == until
-    assert rests[:3] == [2 * BASE, 4 * BASE, 8 * BASE]
+    assert rests[0] == BASE
+    assert rests == sorted(rests)
     assert rests[-1] == CAP
+    assert all(
+        rest <= max(BASE, silence / 8) for rest, silence in zip(rests, silences, strict=True)
+    )
 
 
 def test_runs_that_had_begun_before_make_the_rest_no_longer(breaker: Breaker) -> None:
