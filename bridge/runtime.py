@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any
 
+from bridge import logs
 from bridge.config import Config, EndpointConfig, LinkConfig
 from bridge.errors import ConfigError, ConfigProblem, UsageError
 from bridge.jobs import open_engine
@@ -106,7 +107,8 @@ class Runtime:
     def log(self, message: str, **facts: object) -> None:
         """One line of the log: a fixed sentence and facts, never a secret."""
         told = " ".join(f"{name}={value}" for name, value in facts.items())
-        self._log.info("%s%s", message, f" {told}" if told else "")
+        extra = logs.told(message, facts)
+        self._log.info("%s%s", message, f" {told}" if told else "", extra=extra)
 
     # -- providers ---------------------------------------------------------------------------------
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, tzinfo
 
+from bridge import logs
 from bridge.backoff import backoff
 from bridge.breaker import Breaker, blaming
 from bridge.housekeeping import Housekeeping
@@ -217,7 +218,11 @@ class Service:
             return Done(self._now() + STRANGER)
         if link.state in (LinkState.HELD, LinkState.PAUSED, LinkState.ENDED):
             return Done(None)
-        ready = replace(ready, link=link)
+        with logs.about(link=link.name):
+            return self._run(replace(ready, link=link), claim, fence)
+
+    def _run(self, ready: ReadyLink, claim: Claim, fence: Callable[[Tx], None]) -> Ending:
+        link = ready.link
         rest = self._breaker.admit(link)
         if rest is not None:
             return Snooze(rest)

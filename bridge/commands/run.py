@@ -10,6 +10,7 @@ from types import FrameType
 import click
 
 from bridge.commands.session import Session, command
+from bridge.logs import write_as
 from bridge.service import ROLES, Service
 
 LAST_MOMENT = 9.5
@@ -32,6 +33,7 @@ def run(session: Session, only: tuple[str, ...]) -> int:
 
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, end)
+    write_as(session.config().service.log)
     with session.runtime() as runtime:
         service = Service(runtime, only or ROLES)
         service.start()

@@ -17,6 +17,7 @@ import click
 from bridge import config as config_file
 from bridge.config import Config
 from bridge.errors import UsageError
+from bridge.logs import TEXT
 from bridge.runtime import Runtime
 from bridge.store import StoreError
 from bridge.vault import VaultError
@@ -115,7 +116,7 @@ def _log_to_stderr(*, verbose: bool) -> None:
     logging.basicConfig(
         stream=sys.stderr,
         level=logging.INFO if verbose else logging.WARNING,
-        format="%(asctime)s %(levelname)s %(name)s %(message)s",
+        format=TEXT,
     )
 
 
