@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 
 from bridge.apply import Applier, threads
 from bridge.churn import churning
@@ -140,7 +141,8 @@ class LinkPass:
 
     def _run(self, run: Run) -> None:
         around = self._around
-        recover(self._link, self._connectors, self._store, around.fence, around.log)
+        log = partial(around.log, link=self._link.name, run=run.id)
+        recover(self._link, self._connectors, self._store, around.fence, log)
         applier = Applier(
             store=self._store,
             link=self._link,
@@ -149,7 +151,7 @@ class LinkPass:
             connectors=self._connectors,
             now=around.now,
             fence=around.fence,
-            log=around.log,
+            log=log,
             progress=lambda done: around.progress(self._link.name, done),
             workers=around.workers,
             random=around.random,
