@@ -317,11 +317,13 @@ def _write(
     owner: str | None,
 ) -> None:
     """Make the object show `new`. `parts` are its overrides by their keys in `old`."""
+    if new.recurring and new.when.fold:
+        raise UnmappableError("OUT_OF_RANGE", "a series cannot begin in the second of equal hours")
     details_of.write(master, old.details if old else None, new.details, new.when, owner)
     moved = old is None or old.when != new.when
     reshaped = moved or old is None or (old.rule, old.rdates) != (new.rule, new.rdates)
     if moved:
-        write_when(master, new.when, series=new.recurring)
+        write_when(master, new.when)
     if reshaped:
         _write_rule(master, new)
     removed = _removed(new)
@@ -389,7 +391,7 @@ def _write_overrides(
         part["RECURRENCE-ID"] = form.property(value_of(override.key, new.when))
         details_of.write(part, was[0], override.details, override.when, owner)
         if was[1] != override.when:
-            write_when(part, override.when, series=False)
+            write_when(part, override.when)
         _stamp(part, now, reshaped=was[1] != override.when)
     return kept
 

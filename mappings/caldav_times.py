@@ -180,9 +180,8 @@ def _days(start: Stamp, end: Stamp) -> timedelta:
     return timedelta(days=last.toordinal() - start.value.toordinal())
 
 
-def write_when(component: Component, when: When, *, series: bool) -> None:
-    """Set DTSTART and DTEND. Raises `UnmappableError` for a series that begins in the second of
-    two equal hours, which iCalendar cannot say."""
+def write_when(component: Component, when: When) -> None:
+    """Set DTSTART and DTEND."""
     for name in ("DTSTART", "DTEND", "DURATION"):
         component.pop(name, None)
     if not isinstance(when.start, datetime):
@@ -192,8 +191,6 @@ def write_when(component: Component, when: When, *, series: bool) -> None:
         return
     zone = when.zone or "UTC"
     start = zones.instant(when.start, zone, when.fold)
-    if when.fold and series:
-        raise UnmappableError("OUT_OF_RANGE", "a series cannot begin in a repeated hour")
     component["DTSTART"] = _moment(when.start, when.fold, zone, start)
     if when.duration:
         end, zone = start + when.duration, when.end_zone or zone

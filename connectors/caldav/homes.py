@@ -45,7 +45,10 @@ def principal(client: Client) -> Principal:
     address. Raises `FatalError` where there is no CalDAV at all.
     """
     start = client.login.url
-    for url in dict.fromkeys((start, urljoin(start, _WELL_KNOWN))):
+    places = [start, urljoin(start, _WELL_KNOWN)]
+    if urlsplit(start).path == "/":
+        places.reverse()  # the root of a server may be somebody's web page
+    for url in places:
         try:
             found, at = client.propfind(url, _PRINCIPAL, _HOMES, USER_ADDRESSES)
         except FatalError:

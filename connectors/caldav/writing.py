@@ -16,7 +16,7 @@ from connectors.caldav.reading import Reader
 from connectors.caldav.recall import Object, Recall
 from connectors.caldav.settings import Settings
 from connectors.contract import Copy
-from connectors.errors import ConflictError, FatalError, RejectedError, RetryableError
+from connectors.errors import ConflictError, RejectedError, RetryableError
 from mappings import caldav as dialect
 from mappings.errors import UnmappableError
 from mappings.model import Event
@@ -118,7 +118,7 @@ class Writer:
             new = self._client.put(object_url(calendar, ref), text, etag=etag)
         except AbsentError as error:
             self._reader.require(calendar)
-            raise FatalError(error.message, **error.facts) from error
+            raise RejectedError(error.message, **error.facts) from error
         if new is None:
             # The server changed what it was given, or does not tell.
             made = self._reader.unit(calendar, ref)

@@ -231,10 +231,7 @@ WEAKNESSES = {
     "xandikos-in-the-gap": "Xandikos measures lengths by the wall clock when it expands",
     "xandikos-in-the-fold": "Xandikos measures lengths by the wall clock when it expands",
 }
-TELLING = (
-    "gap|fold|saving|several|edited|removed|delta|broken|broke_off|void|threads|key|extra|"
-    "unreadable|become|move"
-)
+TELLING = "gap|fold|saving|several|void|answer-lost|threads|extra|unreadable|persons"
 
 
 @pytest.fixture(

@@ -312,6 +312,8 @@ def test_the_second_of_two_equal_hours_is_written_and_read_as_that() -> None:
     rule = recurrence.parse_rule("FREQ=DAILY", late.when)
     with pytest.raises(UnmappableError):
         caldav.encode(replace(late, rule=rule), key=KEY, now=NOW)
+    with pytest.raises(UnmappableError):
+        write(source, late, replace(late, rule=rule))
 
 
 def test_guests_are_written_only_where_the_account_has_an_address() -> None:
