@@ -1,10 +1,14 @@
 """The complaint: "it stopped weeks ago because a token ran out, and nobody told me"."""
 
+import io
 import json
+import re
 import socket
+import sys
 import threading
 import time
 import webbrowser
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -136,6 +140,41 @@ def test_a_withdrawn_consent_is_told_before_anything_has_failed_for_it(desk: Any
         assert desk.until(lambda: desk.link().state is LinkState.WAITING)
         assert "calbridge connect feishu" in desk.link().reason
         assert desk.stored() == before
+
+
+class Paster(io.TextIOBase):
+    """A keyboard whose user opens the address from the terminal elsewhere, agrees, and pastes where
+    that browser ended up; `change` spoils it on the way."""
+
+    def __init__(self, shown: Callable[[], str], change: Callable[[str], str]) -> None:
+        self._shown, self._change = shown, change
+
+    def readline(self, _size: int = -1) -> str:
+        (address,) = re.findall(r"^http\S+$", self._shown(), re.MULTILINE)
+        answer = requests.get(address, allow_redirects=False, timeout=10)
+        return self._change(answer.headers["Location"]) + "\n"
+
+
+def test_without_a_browser_the_address_is_pasted_and_another_attempts_answer_is_refused(
+    desk: Any, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command = ["connect", "feishu", "--user", "alice", "--paste", "--config", str(desk.path)]
+
+    def pasted(change: Callable[[str], str]) -> int:
+        keyboard = Paster(lambda: capsys.readouterr().err, change)
+        monkeypatch.setattr(sys, "stdin", keyboard)
+        return calbridge(command)
+
+    desk.restart()
+    with desk.runtime() as runtime:
+        runtime.store.tokens.drop("feishu", ALICE)
+    assert pasted(lambda address: re.sub("state=[^&]*", "state=of-another", address)) == 2
+    with desk.runtime() as runtime:
+        assert runtime.store.tokens.load("feishu", ALICE) is None
+    assert pasted(lambda address: address) == 0
+    with desk.runtime() as runtime:
+        assert runtime.store.tokens.load("feishu", ALICE) is not None
+    assert desk.run().held == ""
 
 
 def _agree(url: str) -> None:
