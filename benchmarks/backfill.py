@@ -17,7 +17,8 @@ from bridge.runtime import ReadyLink, Runtime
 
 DELAYS = (0.0, 0.05, 0.2)
 SIZE, LARGE = 1_000, (10_000, 100_000)
-BARE = 250
+BARE = {0.0: 250, 0.05: 250, 0.2: 100}
+"""Events of the bare loop."""
 AT_ONCE = 8
 QUOTA = 600
 """Calls that Google permits per minute and user, by default."""
@@ -41,7 +42,7 @@ def _unlimited(size: int, delay: float) -> list[Row]:
     with Cloud() as cloud:
         for name in names:
             cloud("add", name, size)
-        cloud("add", "bare", BARE)
+        cloud("add", "bare", BARE[delay])
         two_way = {**names, "bare": {"to": "google"}}
         with bridge(cloud, two_way, defaults={"direction": "two-way"}) as runtime:
             links = {item.link.user: item for item in runtime.ready(runtime.select())}

@@ -21,7 +21,7 @@ from bridge.runtime import Runtime
 from bridge.service import Service
 
 PEOPLE = 20
-RATES = {1: 20, 20: 300, 100: 600}
+RATES = {1: 10, 20: 300, 100: 600}
 """Changes a second, and how many."""
 KEY, TOKEN = "bench-encrypt-key", "bench-verification-token"
 WRITES = ("PUT", "POST", "PATCH")

@@ -14,7 +14,7 @@ from benchmarks.cloud import Cloud, bridge
 from benchmarks.measuring import Case, Row, counted
 from bridge.records import RunKind
 
-SIZES = {False: (10_000,), True: (10_000, 100_000)}
+SIZES = {False: (5_000,), True: (5_000, 10_000, 100_000)}
 DIRECTIONS = ("to-target", "two-way")
 ROOT = Path(__file__).resolve().parent.parent
 MIB = 1024

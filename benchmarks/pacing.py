@@ -19,7 +19,7 @@ BUDGETS = {
     "Feishu, one API": RateBudget(per_second=50, per_minute=1000),
     "Google, one user": RateBudget(per_minute=600),
 }
-MINUTES = 5
+MINUTES = 3
 CALL = 0.05
 AT_ONCE = 8
 
