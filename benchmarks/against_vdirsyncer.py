@@ -36,6 +36,7 @@ from connectors.sandbox.caldav import CaldavServer, Wire, radicale
 VERSION = "0.21.0"
 START = datetime.now(UTC).replace(hour=9, minute=0, second=0, microsecond=0)
 FAULT_SIZE = 200
+STORAGE = "benchmarks.radicale_storage"
 ITEM = re.compile(rb"<(?:\w+:)?response>.*?</(?:\w+:)?response>", re.DOTALL)
 EVENT = """BEGIN:VCALENDAR
 VERSION:2.0
@@ -311,7 +312,7 @@ def _at_work(make: Making, size: int, delay: float) -> Iterator[tuple[Place, Pro
     base = memory if memory.is_dir() else None
     with tempfile.TemporaryDirectory(prefix="calbridge-bench-", dir=base) as name:
         folder = Path(name)
-        with radicale(folder / "radicale") as server:
+        with radicale(folder / "radicale", storage=STORAGE) as server:
             wire = Remote(server.url, delay)
             try:
                 place = Place(server, wire, folder / "radicale", size)

@@ -25,6 +25,7 @@ delay = 0
 [rights]
 type = owner_only
 [storage]
+type = {storage}
 filesystem_folder = {data}
 [logging]
 level = warning
@@ -44,15 +45,16 @@ class CaldavServer:
 
 @contextmanager
 def radicale(
-    folder: Path, *, user: str = "ann", password: str = "secret"
+    folder: Path, *, user: str = "ann", password: str = "secret", storage: str = "multifilesystem"
 ) -> Iterator[CaldavServer]:
-    """Radicale (https://radicale.org) with one user."""
+    """Radicale (https://radicale.org) with one user. `storage` is one of its own, or a module."""
     users, config = folder / "users", folder / "config"
     folder.mkdir(parents=True, exist_ok=True)
     users.write_text(f"{user}:{password}\n")
 
     def command(port: int) -> Sequence[str]:
-        config.write_text(_RADICALE.format(port=port, users=users, data=folder / "data"))
+        places = {"users": users, "data": folder / "data", "storage": storage}
+        config.write_text(_RADICALE.format(port=port, **places))
         return ["-m", "radicale", "--config", str(config)]
 
     with _running(command, folder) as (port, process):
