@@ -42,7 +42,7 @@ class CallCounter:
         if not counts:
             return
         try:
-            with self._store.begin() as tx:
+            with self._store.begin(durable=False) as tx:
                 tx.count_calls(counts)
         except StoreError:
             with self._lock:

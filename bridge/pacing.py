@@ -124,7 +124,7 @@ class SharedPacer:
             calls = turn.taken - turn.permits
             turn.wanted = max(1, min(self._largest, calls if turn.permits else 2 * calls))
         try:
-            with self._store.begin() as tx:
+            with self._store.begin(durable=False) as tx:
                 found = tx.take_slice(
                     self._name,
                     operation,

@@ -127,7 +127,7 @@ class LinkPass:
         Raises `ConnectorError` if a provider stops the whole link; what was done until then is
         stored, the cursors stay, and the next pass goes on from there.
         """
-        with self._store.begin() as tx:
+        with self._store.begin(durable=False) as tx:
             self._around.fence(tx)
             run = tx.start_run(self._link.id, kind, self._around.now())
         try:
@@ -181,7 +181,7 @@ class LinkPass:
 
     def _close(self, run: Run, outcome: str) -> None:
         held = self._outcome.held
-        with self._store.begin() as tx:
+        with self._store.begin(durable=bool(held)) as tx:
             self._around.fence(tx)
             tx.finish_run(run.id, self._around.now(), outcome, self._outcome.to_json())
             if held:
@@ -199,7 +199,7 @@ class LinkPass:
 
     def _advance(self) -> None:
         """The cursors move last, and only past units that are done, parked or queued."""
-        with self._store.begin() as tx:
+        with self._store.begin(durable=False) as tx:  # else it is read once more
             self._around.fence(tx)
             for side, observer in self._observers.items():
                 if observer.cursor is not None:
@@ -399,6 +399,8 @@ class LinkPass:
 
     def _park(self, run: Run) -> None:
         """Put aside what could not be understood; the rest has gone on already."""
+        if not self._problems:
+            return
         with self._store.begin() as tx:
             self._around.fence(tx)
             for unit, problem in self._problems:

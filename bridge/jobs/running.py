@@ -83,7 +83,8 @@ class Runs:
     def claim(self, n: int, link_id: int | None = None) -> list[tuple[Claim, str]]:
         """Up to `n` due links, or that one if it is due, each with the owner to run it as."""
         # One at a time: each sees of an account what the one before has taken.
-        with self._claiming, self._store.begin() as tx:
+        # A power cut ends the runs, too, and then nobody has claimed anything.
+        with self._claiming, self._store.begin(durable=False) as tx:
             self._claims += 1
             owner = f"{self._process}:{self._claims}"
             claims = tx.claim(
@@ -140,7 +141,7 @@ class Runs:
                     raise
 
     def _store_end(self, claim: Claim, owner: str, ending: Ending) -> None:
-        with self._store.begin() as tx:
+        with self._store.begin(durable=False) as tx:  # else the link runs once more
             if _write_end(tx, claim, owner, ending):
                 self._ended(tx, claim.link_id)
 

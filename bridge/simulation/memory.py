@@ -72,7 +72,7 @@ class MemoryDatabase(Database):
         return self._engine.connect()
 
     @contextmanager
-    def _write_connection(self) -> Iterator[Connection]:
+    def _write_connection(self, *, durable: bool) -> Iterator[Connection]:
         with self._engine.begin() as connection:
             yield connection
 

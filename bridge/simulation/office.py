@@ -203,8 +203,8 @@ class Office:
         begin = store.begin
 
         @contextmanager
-        def mortal() -> Iterator[Tx]:
-            with begin() as tx:
+        def mortal(*, durable: bool = True) -> Iterator[Tx]:
+            with begin(durable=durable) as tx:
                 yield tx
                 self._meet(process, None, None, "before")
             self._meet(process, None, None, "after")

@@ -1,9 +1,10 @@
 """The two databases behind the store, and what each needs to be safe.
 
-SQLite: write-ahead log, `synchronous=FULL` (a commit survives a power cut), one write connection
-per process behind a lock and `BEGIN IMMEDIATE`, because writers that wait inside SQLite starve
-each other; readers have connections of their own (sqlite.org, "Write-Ahead Logging",
-"PRAGMA synchronous"). PostgreSQL: psycopg 3, `READ COMMITTED`, one pool.
+SQLite: write-ahead log, `synchronous=FULL` (a commit survives a power cut; `NORMAL` for those that
+need not, and none is ever kept without those before it), one write connection per process behind a
+lock and `BEGIN IMMEDIATE`, because writers that wait inside SQLite starve each other; readers have
+connections of their own (sqlite.org, "Write-Ahead Logging", "PRAGMA synchronous"). PostgreSQL:
+psycopg 3, `READ COMMITTED`, one pool, `synchronous_commit` off likewise.
 """
 
 import hashlib
@@ -60,13 +61,13 @@ class Database(ABC):
             yield connection
 
     @contextmanager
-    def writing(self) -> Iterator[Connection]:
+    def writing(self, *, durable: bool = True) -> Iterator[Connection]:
         """One transaction: committed on leaving, rolled back if an exception leaves."""
         if getattr(self._open, "transaction", False):
             raise StoreError("this thread has a transaction open already; use that one")
         self._open.transaction = True
         try:
-            with self._explained(), self._write_connection() as connection:
+            with self._explained(), self._write_connection(durable=durable) as connection:
                 yield connection
         finally:
             self._open.transaction = False
@@ -99,7 +100,7 @@ class Database(ABC):
     def _read_connection(self) -> AbstractContextManager[Connection]: ...
 
     @abstractmethod
-    def _write_connection(self) -> AbstractContextManager[Connection]: ...
+    def _write_connection(self, *, durable: bool) -> AbstractContextManager[Connection]: ...
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
@@ -182,9 +183,14 @@ class SqliteDatabase(Database):
         return self._readers.connect()
 
     @contextmanager
-    def _write_connection(self) -> Iterator[Connection]:
-        with self._mutex, self._writer.begin() as connection:
-            yield connection
+    def _write_connection(self, *, durable: bool) -> Iterator[Connection]:
+        with self._mutex, self._writer.connect() as connection:
+            # Settled outside of the transaction; `begin` is ours to say.
+            connection.connection.cursor().execute(
+                f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}"
+            )
+            with connection.begin():
+                yield connection
 
     def _lock_file(self, name: str) -> Path:
         folder = self._path.with_name(self._path.name + "-locks")
@@ -263,8 +269,12 @@ class PostgresqlDatabase(Database):
     def _read_connection(self) -> AbstractContextManager[Connection]:
         return self._readers.connect()
 
-    def _write_connection(self) -> AbstractContextManager[Connection]:
-        return self._engine.begin()
+    @contextmanager
+    def _write_connection(self, *, durable: bool) -> Iterator[Connection]:
+        with self._engine.begin() as connection:
+            if not durable:
+                connection.exec_driver_sql("SET LOCAL synchronous_commit TO off")
+            yield connection
 
 
 def _unwritable(error: BaseException | None) -> bool:

@@ -111,14 +111,18 @@ class Store(
         return self._database.reading()
 
     @contextmanager
-    def begin(self) -> Iterator[Tx]:
+    def begin(self, *, durable: bool = True) -> Iterator[Tx]:
         """A transaction, committed when the block ends and undone if an exception leaves it.
+
+        Without `durable` nobody waits for the disk: a power cut, though not the end of the process,
+        may take the commit back, together with all that came later, until a durable one follows.
+        Only for what nobody outside has been told of or acts upon, and is done again in time.
 
         One per thread at a time: raises `StoreError` inside another. Raises `OutdatedError` if a
         newer program has taken over the database, `UnwritableError` if its disk is full.
         """
         try:
-            with self._database.writing() as connection:
+            with self._database.writing(durable=durable) as connection:
                 assert_current(connection)
                 yield Tx(connection, self._now, ring=self.ring, skew=self.skew)
         except (OutdatedError, UnwritableError) as error:

@@ -75,8 +75,8 @@ class Fate:
         begin = store.begin
 
         @contextmanager
-        def mortal() -> Iterator[Tx]:
-            with begin() as tx:
+        def mortal(**how: bool) -> Iterator[Tx]:
+            with begin(**how) as tx:
                 yield tx
                 self.step()
             self.step()

@@ -158,7 +158,7 @@ def test_counts_are_stored_by_themselves_now_and_then_and_kept_while_they_cannot
     assert called(store) == {}
     now = NOW + timedelta(seconds=11)
     with monkeypatch.context() as away:
-        away.setattr(store, "begin", lambda: (_ for _ in ()).throw(StoreError("away")))
+        away.setattr(store, "begin", lambda **_how: (_ for _ in ()).throw(StoreError("away")))
         counter.count(read(1))
     now = NOW + timedelta(seconds=22)
     counter.count(read(1))

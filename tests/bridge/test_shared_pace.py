@@ -250,7 +250,7 @@ def test_a_clock_that_was_set_back_closes_no_budget(store: Store) -> None:
 def test_while_the_database_is_away_calls_fail_in_a_way_that_is_tried_again(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def away(self: Store) -> object:
+    def away(self: Store, **_how: bool) -> object:
         raise StoreError("the database is away")
 
     clock = Lanes()

@@ -283,3 +283,17 @@ def test_a_server_that_does_not_answer_is_named_without_its_password(vault: Vaul
     with pytest.raises(StoreError, match=r"127\.0\.0\.1") as caught:
         open_store(url, vault=vault, now=lambda: None)  # type: ignore[arg-type,return-value]
     assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize("durable", [True, False])
+def test_a_commit_that_need_not_survive_a_power_cut_waits_for_no_disk(
+    tmp_path: Path, durable: bool
+) -> None:
+    database = open_database(f"sqlite:///{tmp_path / 'd.db'}")
+    levels = []
+    for each in (durable, True):
+        with database.writing(durable=each) as connection:
+            levels.append(connection.exec_driver_sql("PRAGMA synchronous").scalar())
+    database.close()
+
+    assert levels == [2 if durable else 1, 2]

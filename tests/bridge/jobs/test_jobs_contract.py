@@ -235,11 +235,11 @@ def test_a_database_that_does_not_answer_for_a_while_ends_nothing(
     ran, refusals = threading.Event(), [0]
     begin = bench.store.begin
 
-    def unwilling() -> object:
+    def unwilling(**how: bool) -> object:
         if threading.current_thread().name in ("jobs", f"link-{link}") and refusals[0] < 3:
             refusals[0] += 1
             raise ConnectionError("the database is away")
-        return begin()
+        return begin(**how)
 
     monkeypatch.setattr(bench.store, "begin", unwilling)
 

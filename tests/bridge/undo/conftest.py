@@ -174,8 +174,8 @@ class Office:
         begin = store.begin
 
         @contextmanager
-        def mortal() -> Iterator[Tx]:
-            with begin() as tx:
+        def mortal(**how: bool) -> Iterator[Tx]:
+            with begin(**how) as tx:
                 yield tx
                 self._step()
             self._step()
