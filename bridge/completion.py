@@ -5,10 +5,13 @@ links that do not carry the details, and for events that a complete listing show
 """
 
 from collections import deque
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 
+from bridge.breaker import blaming
+from bridge.decision import Seen
+from bridge.records import Link, Side, Unit
 from connectors.changes import carry_over
 from connectors.contract import Completes, Connector, Copy
 
@@ -17,6 +20,8 @@ AHEAD = 4
 that writing never waits for reading, and few enough to ask in vain when a turn ends."""
 
 Wanted = Callable[[Copy], bool]
+Sighting = tuple[Unit, Mapping[Side, Seen]]
+"""A unit, and what sides have shown of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +38,8 @@ class Completion:
 
     `detailed`: the link carries the details at all. `wanted` says of an unknown copy whether it
     is going to be copied. `trusting`: shadows were made under the link's present policy. `workers`
-    makes what so many questions at a time are asked on.
+    makes what so many questions at a time are asked on. `patient`: whether an event that no unit
+    knows is going to be copied shows later; what it leaves out is put off until `finish`.
     """
 
     def __init__(
@@ -45,6 +51,7 @@ class Completion:
         wanted: Wanted,
         trusting: bool,
         workers: Callable[[int], Executor],
+        patient: bool = False,
     ) -> None:
         self._asked = connector if isinstance(connector, Completes) and connector.left_out else None
         self._width = max(1, connector.capabilities.parallel_reads)
@@ -53,25 +60,51 @@ class Completion:
         self._wanted = wanted
         self._trusting = trusting
         self._workers = workers
+        self._patient = patient
+        self._put_off: dict[str, Collection[str]] = {}
 
     def complete(self, sights: Iterable[Sight], *, listing_complete: bool) -> Iterator[Copy]:
-        """The copies, in order, each with all its details as far as they matter. While the caller
-        is busy with one, the next ones are asked for."""
+        """The copies, in order, each with all its details as far as they matter now. While the
+        caller is busy with one, the next ones are asked for."""
         if self._asked is None:
-            yield from (sight.copy for sight in sights)
-            return
+            return (sight.copy for sight in sights)
+        return self._answers(self._asked, (self._open(each, listing_complete) for each in sights))
+
+    def is_put_off(self, copy: Copy) -> bool:
+        """Whether `finish` has something to ask about the event."""
+        return copy.ref in self._put_off
+
+    def finish(self, copies: Iterable[Copy]) -> Iterator[Copy]:
+        """The copies, in order, with what was put off; asked for in the same way."""
+        if self._asked is None:
+            return iter(copies)
+        return self._answers(
+            self._asked,
+            (copy if parts is None else Sight(None, copy, parts)
+             for copy in copies for parts in [self._put_off.pop(copy.ref, None)]),
+        )  # fmt: skip
+
+    def _answers(self, asked: Completes, items: Iterable[Copy | Sight]) -> Iterator[Copy]:
         due: deque[Copy | Future[Copy]] = deque()
         pool = self._workers(self._width)
         try:
-            for sight in sights:
-                known = self._known(self._asked, sight, listing_complete=listing_complete)
-                due.append(pool.submit(self._ask, self._asked, sight) if known is None else known)
+            for item in items:
+                due.append(item if isinstance(item, Copy) else pool.submit(self._ask, asked, item))
                 if len(due) > AHEAD * self._width:
                     yield _answer(due.popleft())
             while due:
                 yield _answer(due.popleft())
         finally:
             pool.shutdown(cancel_futures=True)
+
+    def _open(self, sight: Sight, listing_complete: bool) -> Copy | Sight:
+        """The sight if it has to be asked about now, else the copy."""
+        assert self._asked is not None
+        known = self._known(self._asked, sight, listing_complete=listing_complete)
+        if known is None and self._patient and sight.shadow is None:
+            self._put_off[sight.copy.ref] = sight.parts
+            return sight.copy
+        return sight if known is None else known
 
     def _known(self, asked: Completes, sight: Sight, *, listing_complete: bool) -> Copy | None:
         """The copy if it needs no call."""
@@ -92,3 +125,24 @@ class Completion:
 
 def _answer(copy: Copy | Future[Copy]) -> Copy:
     return copy.result() if isinstance(copy, Future) else copy
+
+
+def finished(
+    link: Link, completions: Mapping[Side, Completion], found: Sequence[Sighting]
+) -> Iterator[Sighting]:
+    """What was seen of each unit, with all that was put off."""
+    copies = {side: completions[side].finish(_shown(found, side)) for side in Side}
+    for unit, seen in found:
+        whole = dict(seen)
+        for side, each in seen.items():
+            if isinstance(each, Copy):
+                with blaming(link.endpoint(side)):
+                    whole[side] = next(copies[side])
+        yield unit, whole
+
+
+def _shown(found: Sequence[Sighting], side: Side) -> Iterator[Copy]:
+    for _unit, seen in found:
+        copy = seen.get(side)
+        if isinstance(copy, Copy):
+            yield copy

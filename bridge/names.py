@@ -20,7 +20,12 @@ def names(copy: Copy) -> Iterator[str]:
     if copy.origin:
         yield copy.origin
     if is_meeting(copy):
-        if copy.event.uid:
-            yield copy.event.uid
-        if (key := pairing_key(copy.event)) is not None:
-            yield key
+        yield from meeting_names(copy)
+
+
+def meeting_names(copy: Copy) -> Iterator[str]:
+    """Those of a meeting, if the event is one."""
+    if copy.event.uid:
+        yield copy.event.uid
+    if (key := pairing_key(copy.event)) is not None:
+        yield key

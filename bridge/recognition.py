@@ -5,11 +5,13 @@ Providers give an event another id when it is moved, duplicate the bridge's mark
 event, and put a meeting into both calendars when both were invited.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
+from bridge.breaker import blaming
+from bridge.completion import Completion
 from bridge.decision import GONE, Action, Decision, Seen
-from bridge.names import is_meeting, names
+from bridge.names import is_meeting, meeting_names
 from bridge.pairing import Stranger, Strangers
 from bridge.records import Link, Op, Side, Unit, UnitState
 from bridge.store import Store
@@ -53,10 +55,17 @@ class Recognition:
     of units that a task of `settle` is about; it has to be judged once that has been carried out.
     """
 
-    def __init__(self, store: Store, link: Link, alive: Callable[[Side, str], bool]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        link: Link,
+        alive: Callable[[Side, str], bool],
+        completions: Mapping[Side, Completion],
+    ) -> None:
         self._store = store
         self._link = link
         self._alive = alive
+        self._completions = completions
         self.later: dict[str, dict[Side, Seen]] = {}
 
     def settle(self, sights: Sights) -> Iterator[Task]:
@@ -153,16 +162,25 @@ class Recognition:
     def _invited(self, sights: Sights, side: Side) -> Iterator[Task]:
         """Meetings that come to a side where our copy of them stands already: the meeting itself
         takes the copy's place."""
+        completion = self._completions[side]
         meetings = [
-            each
+            (each, list(meeting_names(each.copy)))
             for each in sights.strangers(side)
-            if each.copy.origin is None and is_meeting(each.copy)
+            if each.copy.origin is None
+            and (is_meeting(each.copy) or completion.is_put_off(each.copy))
         ]
-        wanted = {name for each in meetings for name in names(each.copy)}
+        wanted = {name for _each, names in meetings for name in names}
         known = self._store.units_by_name(self._link.id, side.other, wanted) if wanted else {}
         taken: set[str] = set()
-        for stranger in meetings:
-            for unit in (unit for name in names(stranger.copy) for unit in known.get(name, ())):
+        for stranger, names in meetings:
+            if known.keys().isdisjoint(names):
+                continue
+            with blaming(self._link.endpoint(side)):
+                (copy,) = completion.finish([stranger.copy])
+            sights.add(stranger.unit, side, copy)
+            if not is_meeting(copy):
+                continue
+            for unit in (unit for name in names for unit in known.get(name, ())):
                 ours = unit.copy(side)
                 if unit.home is not side.other or unit.id in taken:
                     continue
@@ -173,7 +191,7 @@ class Recognition:
                 if unit.id in sights.found:
                     _, seen = sights.found.pop(unit.id)
                     self.later[unit.id] = {s: it for s, it in seen.items() if s is not side}
-                yield _replacing(unit, side, ours, stranger.copy)
+                yield _replacing(unit, side, ours, copy)
                 break
 
 

@@ -1,6 +1,6 @@
 """One pass over one link: recover, read, decide, guard, apply, and only then move the cursors."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -8,7 +8,7 @@ from functools import partial
 
 from bridge.apply import Applier, threads
 from bridge.churn import churning
-from bridge.completion import Completion
+from bridge.completion import Completion, Sighting, finished
 from bridge.observe import Observation, Observer
 from bridge.pairing import Stranger, Strangers, doubted
 from bridge.plan import LinkPlan, guard
@@ -102,6 +102,7 @@ class LinkPass:
         self._approved = approved
         self._alone = Alone(self._store.restored_units(link.id))
         self._observers: dict[Side, Observer] = {}
+        self._completions = {side: self._completion(side) for side in Side}
         self._seen: set[str] = set()
         self._again: dict[str, Mapping[Side, Seen]] = {}
         self._doomed: dict[str, tuple[Unit, Mapping[Side, Seen]]] = {}
@@ -231,12 +232,12 @@ class LinkPass:
                         sights.add(unit, side, observation.seen)
         for unit_id in unclear:
             sights.found.pop(unit_id, None)
-        recognition = Recognition(self._store, self._link, self._alive)
+        recognition = Recognition(self._store, self._link, self._alive, self._completions)
         for task in recognition.settle(sights):
             yield from self._allow(task)
         self._again |= recognition.later
         self._doubtful = sights.doubtful
-        for unit, seen in sights.found.values():
+        for unit, seen in self._finished(list(sights.found.values())):
             self._seen.add(unit.id)
             whole = self._asked_for(unit, seen)
             if whole is not None:
@@ -290,7 +291,8 @@ class LinkPass:
                         if match.doubtful:
                             self._doubtful.add(match.unit.id)
                         seen = {side: copy, side.other: match.twin}
-                        yield from self._decide(match.unit, seen)
+                        for unit, whole in self._finished([(match.unit, seen)]):
+                            yield from self._decide(unit, whole)
                         continue
                     if strangers.resembles(Stranger(unit, copy)):
                         self._doubtful.add(unit.id)
@@ -327,10 +329,9 @@ class LinkPass:
 
     def _second(self) -> Iterator[Task]:
         """What was seen more than once, and what an earlier pass had put off."""
-        for unit_id, seen in self._again.items():
-            unit = self._store.unit(self._link.id, unit_id)
-            if unit is not None:
-                yield from self._decide(unit, seen)
+        again = [(self._store.unit(self._link.id, key), seen) for key, seen in self._again.items()]
+        for unit, seen in self._finished([(unit, seen) for unit, seen in again if unit]):
+            yield from self._decide(unit, seen)
         for unit in self._store.due_retries(self._link.id, self._around.now()):
             if unit.id in self._seen:
                 continue
@@ -439,7 +440,7 @@ class LinkPass:
                 connector=self._connectors[side],
                 store=self._store,
                 guard=self._rules.policy.delete_guard,
-                completion=self._completion(side),
+                completion=self._completions[side],
                 approved=self._approved,
                 log=self._around.log,
             )
@@ -461,7 +462,11 @@ class LinkPass:
             wanted=wanted,
             trusting=self._link.policy_digest == rules.digest,
             workers=self._around.workers,
+            patient=rules.writes(side),
         )
+
+    def _finished(self, found: Sequence[Sighting]) -> Iterator[Sighting]:
+        return finished(self._link, self._completions, found)
 
     def _read(self, side: Side) -> Iterator[Iterable[Observation]]:
         observer = self._observer(side)
