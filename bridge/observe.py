@@ -106,13 +106,14 @@ class Observer:
             self.cursor = page.cursor or self.cursor
             complete = complete or page.listing is Listing.COMPLETE
             ready = self._sort(page, waiting, gone, complete=complete)
-            if complete:
-                listed.update(change.ref for change in page.changes)
+            listed.update(change.ref for change in page.changes)
             yield ready
         for refs in _chunks(list(waiting), 200):
             yield self._assemble(refs, waiting, complete=complete)
         if complete and absences:
             yield from self._absent(listed)
+        if not complete and self._connector.capabilities.nets_changes:
+            yield from self._unheard(listed)
         self._gone.update(gone)
         for refs in _chunks(list(gone), 500):
             known = self._store.units_by_ref(self._link.id, self._side, refs)
@@ -246,6 +247,14 @@ class Observer:
             yield [observation]
         if self.short:
             self._log("a complete listing had left out living events", count=self.short)
+
+    def _unheard(self, listed: set[str]) -> Iterator[Sequence[Observation]]:
+        """What the last run made and nobody speaks of: the cursor is from before that, so it has
+        been deleted since (EWS SyncFolderItems tells the difference of two states)."""
+        for ref, unit_id in self._store.made_last(self._link.id, self._side):
+            unit = self._store.unit(self._link.id, unit_id) if ref not in listed else None
+            if unit is not None and (observation := self._ask(ref, unit)).seen is GONE:
+                yield [observation]
 
     def _ask(self, ref: str, unit: Unit) -> Observation:
         """Read one unit directly. One that cannot be understood stops nobody else."""

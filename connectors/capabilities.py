@@ -29,6 +29,7 @@ class Capabilities:
     `reshape_refetch`: after a change of a series' time or rule the exceptions must be read again.
     `batch_size`: how many units one call can make (`connectors.contract.CreatesMany`).
     `lag`: how long a write may stay invisible to a following read.
+    `nets_changes`: what was made and deleted since a cursor was given is not named by it.
     """
 
     limits: TargetLimits = field(default_factory=TargetLimits)
@@ -43,3 +44,4 @@ class Capabilities:
     batch_size: int = 1
     budget: RateBudget = field(default_factory=RateBudget)
     lag: timedelta = timedelta(0)
+    nets_changes: bool = False

@@ -7,8 +7,8 @@ from typing import Any
 from sqlalchemy import Select, case, delete, func, insert, or_, select, tuple_
 
 from bridge.names import names
-from bridge.records import Restored, Side, Unit, UnitState
-from bridge.store.schema import cursors, digest, intents, members, units
+from bridge.records import Op, Restored, Side, Unit, UnitState
+from bridge.store.schema import cursors, digest, intents, journal, members, runs, units
 from bridge.store.session import CHUNK, Reads, Writes, chunks
 from bridge.store.shadows import copy_from_json, copy_to_json
 from bridge.store.texts import dump, load, storable
@@ -105,6 +105,22 @@ class UnitReads(Reads):
         """The unit that had this ref on that side before, unless it is done."""
         unit = self.unit_by_member(link_id, side, _formerly(ref))
         return unit if unit is not None and unit.state is not UnitState.DONE else None
+
+    def made_last(self, link_id: int, side: Side) -> list[tuple[str, str]]:
+        """(ref, unit id) of the units whose copy on that side the link's last run has made."""
+        last = select(func.max(runs.c.id)).where(
+            runs.c.link_id == link_id, runs.c.ended.is_not(None)
+        )
+        made = select(journal.c.unit_id).where(
+            journal.c.run_id == last.scalar_subquery(),
+            journal.c.side == side.value,
+            journal.c.op == Op.CREATE.value,
+        )
+        query = select(units.c[f"{side.value}_ref"], units.c.id).where(
+            units.c.link_id == link_id, units.c.id.in_(made), units.c[side.value].is_not(None)
+        )
+        with self.reading() as connection:
+            return [(ref, unit_id) for ref, unit_id in connection.execute(query) if ref]
 
     def units(self, link_id: int, *, state: UnitState | None = None) -> Iterator[Unit]:
         """All units of a link by id, read in small batches as the caller asks for them.

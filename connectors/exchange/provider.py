@@ -22,6 +22,7 @@ def capabilities_of(settings: Settings) -> Capabilities:
     return Capabilities(
         limits=LIMITS,
         write_guard=True,
+        nets_changes=True,
         find_by_key=True,
         whole_changes=True,
         parallel_writes=min(8, settings.max_connections),
