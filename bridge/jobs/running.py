@@ -136,7 +136,7 @@ class Runs:
         while True:
             try:
                 return self._store_end(claim, owner, ending)
-            except Exception:
+            except Exception:  # whatever a database that restarts raises, in any of its drivers
                 if time.monotonic() >= deadline or self._stop.wait(PERSIST):
                     raise
 

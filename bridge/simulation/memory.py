@@ -12,6 +12,7 @@ from sqlalchemy import Connection, StaticPool, create_engine, event
 
 from bridge.store import Store
 from bridge.store.database import Database
+from bridge.store.errors import StoreError
 from bridge.store.migrate import migrate
 from bridge.store.session import silent
 from bridge.vault import Vault
@@ -53,12 +54,12 @@ class MemoryDatabase(Database):
         return nullcontext()
 
     def seat(self, *_names: str) -> NoReturn:
-        """No service runs on it."""
-        raise NotImplementedError
+        """Nobody takes one: refused."""
+        raise StoreError("no service can run on a database in memory: it has no seats to take")
 
     def watch(self, _wake: Callable[[], None]) -> NoReturn:
-        """No service runs on it."""
-        raise NotImplementedError
+        """Nobody else writes to it: refused."""
+        raise StoreError("no service can run on a database in memory: nobody else writes to it")
 
     def clock(self) -> None:
         """It has none."""
