@@ -50,6 +50,12 @@ class Circuit:
         return replace(self, probing=now + PROBE)
 
 
+def rest_after(silence: timedelta) -> timedelta:
+    """The longest rest after so long a silence: short against it, so that it is soon noticed when
+    there is an answer again."""
+    return max(BASE, silence / SHARE)
+
+
 def failed(
     known: Circuit | None,
     connector: str,
@@ -64,9 +70,7 @@ def failed(
     resting = until is not None and now < until
     if failures >= THRESHOLD and not resting:
         # A run that had begun before the others gave up says nothing new, and is not counted.
-        # No rest is long against the silence that it follows: an account that answers again is soon
-        # noticed.
-        longest = min(CAP, max(BASE, (now - known.since) / SHARE))
+        longest = min(CAP, rest_after(now - known.since))
         pause = backoff(failures - THRESHOLD + 1, base=BASE, cap=longest, random=random)
         return replace(known, failures=failures, until=now + pause, probing=None, error=error)
     return replace(known, failures=known.failures if resting else failures, error=error)

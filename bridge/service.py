@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from bridge import logs
 from bridge.backoff import backoff
 from bridge.breaker import Breaker, blaming
+from bridge.circuit import rest_after
 from bridge.housekeeping import Housekeeping
 from bridge.intake import Intake, recheck_setting
 from bridge.jobs import Done, Ending, Failed, Snooze
@@ -52,6 +53,8 @@ STOP_WITHIN = 8.5
 """Seconds that a stop may take; the rest of ten is for letting go of sockets and files."""
 BACKOFF_BASE = timedelta(seconds=2)
 BACKOFF_CAP = timedelta(hours=1)
+RECENT = 20
+"""Who has had no good run among so many has failed for long."""
 NEWS_GRAIN = timedelta(minutes=15)
 
 
@@ -273,14 +276,19 @@ class Service:
         if isinstance(error, (FatalError, RejectedError)):
             self._breaker.answered(link, error)
             return self._wait(link, LinkState.SUSPENDED, error, fence)
-        rest = self._breaker.failed(link, error)
-        retry_at = rest or self._now() + backoff(
-            claim.attempts + 1,
-            base=BACKOFF_BASE,
-            cap=BACKOFF_CAP,
-            random=self._runtime.system.random,
-        )
+        retry_at = self._breaker.failed(link, error) or self._later(link, claim)
         return Failed(f"{type(error).__name__}: {error.message}", retry_at)
+
+    def _later(self, link: Link, claim: Claim) -> datetime:
+        """When a run that failed is tried again: no wait is long against the time since the last
+        good one."""
+        now, cap = self._now(), BACKOFF_CAP
+        for run in self._store.runs(link.id, limit=RECENT):
+            if run.outcome == "ok":
+                cap = min(cap, rest_after(now - run.started))
+                break
+        random = self._runtime.system.random
+        return now + backoff(claim.attempts + 1, base=BACKOFF_BASE, cap=cap, random=random)
 
     def _others_wait(self) -> bool:
         due = self._store.next_due()

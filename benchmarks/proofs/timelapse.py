@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Callable
 from datetime import timedelta
+from random import Random
 from typing import Any
 
 from benchmarks.proofs.city import City
@@ -43,7 +44,9 @@ class Timelapse:
         self._guard = threading.Lock()
         self._sleepers: dict[object, float] = {}
         self._clock.freeze()
-        self.system = System(now=town.now, sleep=self._sleep, monotonic=self._clock.time)
+        self.system = System(
+            now=town.now, sleep=self._sleep, monotonic=self._clock.time, random=Random(1).random
+        )
 
     def pass_until(self, true: Callable[[], bool], runtime: Runtime, *, at_most: float) -> bool:
         """Let time pass until that is true; False if it was not after so many seconds of it."""

@@ -6,5 +6,5 @@ from benchmarks.proofs.day import prove
 
 
 def test_hours_go_by_and_nothing_is_left_over(tmp_path: Path) -> None:
-    report = prove(tmp_path, links=4, hours=8, step=1800, edits=1)
+    report = prove(tmp_path, links=3, hours=6, step=1800, edits=1)
     assert report.complaints == [], report
