@@ -55,12 +55,15 @@ END:VCALENDAR
 
 @dataclass(frozen=True)
 class Usage:
-    """What one run cost: seconds, CPU seconds, peak memory in MiB, requests by method."""
+    """What one run cost: seconds, CPU seconds, peak memory in MiB, requests by method. `server` is
+    for how many seconds the server was at work, added up over all requests: no program can be
+    faster than that where they come one after the other."""
 
     wall: float
     cpu: float
     memory: float
     requests: dict[str, int] = field(default_factory=dict)
+    server: float = 0.0
 
     @property
     def total(self) -> int:
@@ -129,10 +132,10 @@ class Remote:
         """Say something to the wire."""
         return _asked(self._process, json.dumps(order))
 
-    def count(self) -> dict[str, int]:
-        """The requests since this was last asked, by method."""
-        found: dict[str, int] = self.ask({"count": True})["requests"]
-        return found
+    def count(self) -> dict[str, Any]:
+        """The requests since this was last asked, by method, and the server's time for them."""
+        found = self.ask({"count": True})
+        return {"requests": found["requests"], "server": found["server"]}
 
     def close(self) -> None:
         """End the process."""
@@ -164,11 +167,14 @@ def _wire(upstream: str, delay: float) -> None:
             if order.get("lossy"):
                 wire.rewrite = _lossy
             counts: dict[str, int] = {}
+            server = wire.waited
             if order.get("count"):
                 for method, _ in wire.requests:
                     counts[method] = counts.get(method, 0) + 1
                 wire.requests.clear()
-            print(json.dumps({"url": wire.url, "requests": counts}), flush=True)
+                wire.waited = 0.0
+            answer = {"url": wire.url, "requests": counts, "server": server}
+            print(json.dumps(answer), flush=True)
 
 
 def _lossy(_method: str, path: str, body: bytes) -> bytes:
@@ -253,7 +259,7 @@ class Bridge:
     def sync(self) -> Usage:
         """One pass."""
         found = _asked(self._process, "sync")
-        return Usage(**found, requests=self._place.wire.count())
+        return Usage(**found, **self._place.wire.count())
 
     def cold(self) -> Usage | None:
         """A pass by the command line."""
@@ -297,7 +303,8 @@ def _measured(program: Sequence[str], wire: Remote) -> Usage:
     _, status, usage = os.wait4(process.pid, 0)
     wall = time.perf_counter() - started
     process.returncode = os.waitstatus_to_exitcode(status)
-    return Usage(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, wire.count())
+    cpu, memory = usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
+    return Usage(wall, cpu, memory, **wire.count())
 
 
 # The work
@@ -398,7 +405,8 @@ def _line(row: dict[str, Any], usages: Sequence[Usage]) -> str:
     return (
         f"{row['program']:18} {row['events']:>6} events {row['delay']:>4g} ms  {row['step']:12} "
         f"{statistics.median(walls):8.2f} s ({min(walls):.2f}-{max(walls):.2f})  cpu {cpu:6.2f} s  "
-        f"{memory:5.0f} MiB  {usages[0].total:>6} requests"
+        f"{memory:5.0f} MiB  {usages[0].total:>6} requests  "
+        f"server {statistics.median(usage.server for usage in usages):7.2f} s"
     )
 
 

@@ -25,7 +25,8 @@ class Wire:
     address, so that all further requests come over the wire as well.
 
     `delay` is seconds before each request is passed on. `rewrite` may change the body of an answer,
-    `features` replaces the header `DAV`.
+    `features` replaces the header `DAV`. `waited` is for how many seconds, added up over all
+    requests, the server was at work.
     """
 
     def __init__(self, upstream: str, *, delay: float = 0.0) -> None:
@@ -37,6 +38,7 @@ class Wire:
         self.rewrite: Rewrite = lambda _method, _path, body: body
         self.features: str | None = None
         self.epoch = 0
+        self.waited = 0.0
         self._guard = threading.Lock()
         self._server = _Server(self)
 
@@ -65,6 +67,11 @@ class Wire:
         """How many requests were made, with these methods or at all."""
         with self._guard:
             return sum(not methods or method in methods for method, _ in self.requests)
+
+    def wait_noted(self, seconds: float) -> None:
+        """The server has worked for that long."""
+        with self._guard:
+            self.waited += seconds
 
     def note(self, method: str, path: str) -> None:
         """Remember a request."""
@@ -136,7 +143,9 @@ class _Handler(BaseHTTPRequestHandler):
         if fault is not None and fault.action == "status":
             self._answer(fault.status, fault.headers, str(fault.body or "").encode())
             return
+        asked = time.perf_counter()
         status, headers, content = self._ask(body)
+        wire.wait_noted(time.perf_counter() - asked)
         if fault is not None and fault.action == "drop_after":
             self.close_connection = True
             return
