@@ -13,7 +13,7 @@ from bridge.decision import GONE, Action, Clash, Decision, Missing, Rules, Seen
 from bridge.pairing import join
 from bridge.records import WHOLE, Op, Side, Unit, UnitState
 from bridge.restored import kept, only_restored, still_restored
-from bridge.travel import carried, difference, may_change, newer, settle
+from bridge.travel import carried, difference, masked, may_change, newer, settle
 from connectors.answers import ANSWERS
 from connectors.contract import Copy
 from mappings import merge, recurrence
@@ -228,14 +228,18 @@ def _decide_merge(unit: Unit, a: Copy, b: Copy, rules: Rules) -> Decision:
         if not rules.writes(target):
             continue
         step = _step(unit, now, source, rules)
-        if step is None:
-            if source is unit.home and WHOLE in kept(unit, target, rules):
+        if step is not None:
+            steps[source] = step
+        elif source is unit.home:
+            if WHOLE in kept(unit, target, rules):
                 return Decision(unit=row)
-            if source is unit.home:
-                return _filtered(row, unit, target, now[target])
-            continue
-        steps[source] = step
+            return _filtered(row, unit, target, now[target], rules)
+    overtaken = _overtaken(unit, now, steps, rules)
+    for source, step in steps.items():
+        target = source.other
         found = carried(merge.changes(step.before, step.after), source, unit.home, rules)
+        if target is unit.home:
+            found = {path: change for path, change in found.items() if path not in overtaken}
         permitted = set(filter(may_change(now[target], rules.limits[target]), found))
         refused[source] = (
             frozenset(found.keys() - permitted)
@@ -246,7 +250,7 @@ def _decide_merge(unit: Unit, a: Copy, b: Copy, rules: Rules) -> Decision:
         row = replace(row, losses=step.losses) if source is (unit.home or Side.A) else row
     row = replace(row, restored=still_restored(unit, deltas))
     losers, clashes = settle(deltas, now, rules)
-    clashes += _reverted(refused, steps)
+    clashes += _reverted(refused, steps) + tuple(overtaken.values())
     actions = []
     for source, step in steps.items():
         target = source.other
@@ -256,6 +260,8 @@ def _decide_merge(unit: Unit, a: Copy, b: Copy, rules: Rules) -> Decision:
         paths = deltas[source].keys() - losers[source]
         desired = merge.transfer(step.before, step.after, onto, paths)
         desired = _answered(unit, now, source, desired, rules)
+        if source is unit.home and unit.policy_digest != rules.digest:
+            desired = masked(desired, rules.policy.content)
         changed = merge.changes(held, desired)
         if changed:
             reverted = unwritable and not paths
@@ -296,6 +302,29 @@ def _reverted(
         for found in [merge.changes(steps[source].before, steps[source].after)]
         for path in sorted(paths)
     )
+
+
+def _overtaken(
+    unit: Unit, now: Mapping[Side, Copy], steps: Mapping[Side, "_Step"], rules: Rules
+) -> dict[Path, Clash]:
+    """The copy's edits of what it is to show otherwise because the link's rules have changed
+    meanwhile. They were made to something else than the original, which stands."""
+    home = unit.home
+    if home is None or home not in steps or unit.policy_digest == rules.digest:
+        return {}
+    original, copy, step = unit.copy(home), unit.copy(home.other), steps[home]
+    if original is None or copy is None:
+        return {}
+    was = project(original.event, rules.policy, rules.limits[home.other]).event
+    own = merge.changes(was, step.after).keys() if was else frozenset()
+    anew = merge.changes(step.before, step.after)
+    unmasked = replace(rules, policy=replace(rules.policy, content=Content.FULL))
+    edits = merge.changes(copy.event, now[home.other].event)
+    return {
+        path: Clash(path=path, winner=home, kept=anew[path].after, lost=change.after)
+        for path, change in carried(edits, home.other, home, unmasked).items()
+        if path in anew.keys() - own
+    }
 
 
 def _without(unit: Unit, side: Side, copy: Copy, overruled: Collection[Path]) -> Event:
@@ -372,7 +401,14 @@ def _step(unit: Unit, now: Mapping[Side, Copy], source: Side, rules: Rules) -> _
     return _Step(before.event, after.event, after.losses)
 
 
-def _filtered(row: Unit, unit: Unit, target: Side, held: Copy) -> Decision:
+def _filtered(row: Unit, unit: Unit, target: Side, held: Copy, rules: Rules) -> Decision:
+    """The copy goes, and its edits that have not travelled with it."""
+    shadow = unit.copy(target)
+    edits = merge.changes(shadow.event, held.event) if shadow else {}
+    clashes = tuple(
+        Clash(path=path, winner=target.other, kept=None, lost=change.after)
+        for path, change in carried(edits, target, unit.home, rules).items()
+    )
     action = Action(
         unit_id=unit.id,
         side=target,
@@ -382,4 +418,4 @@ def _filtered(row: Unit, unit: Unit, target: Side, held: Copy) -> Decision:
         base=held,
         risk="delete",
     )
-    return Decision(unit=row, actions=(action,))
+    return Decision(unit=row, actions=(action,), clashes=clashes)

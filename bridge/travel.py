@@ -1,6 +1,7 @@
 """Which changes may travel between the two copies of a unit, and which of two stands. Pure."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from bridge.decision import Clash, Rules
 from bridge.records import Side
@@ -50,6 +51,20 @@ def carried(changes: Changes, source: Side, home: Side | None, rules: Rules) -> 
     if home is None:
         allowed -= PROVIDER_MADE
     return {path: change for path, change in changes.items() if path[-1] in allowed}
+
+
+def masked(event: Event, content: Content) -> Event:
+    """The event, with no exception that shows more than the series may."""
+    hidden = {
+        name: getattr(event.details, name)
+        for name in merge.DETAIL_FIELDS
+        if name not in VISIBLE[content]
+    }
+    overrides = tuple(
+        replace(each, details=replace(each.details, **hidden)) if each.details else each
+        for each in event.overrides
+    )
+    return replace(event, overrides=overrides) if hidden else event
 
 
 def may_change(copy: Copy, limits: TargetLimits) -> Callable[[Path], bool]:

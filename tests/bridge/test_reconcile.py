@@ -10,7 +10,7 @@ from bridge.records import Op, Side, Unit, UnitState
 from connectors.contract import Copy, Member
 from connectors.testing.builders import cancelled, edited, event, moved
 from mappings.limits import TargetLimits
-from mappings.model import Attendee, Event, Key, Person
+from mappings.model import Attendee, Busy, Event, Key, Person
 from mappings.policy import Conflict, Content, Direction, EditVersusDelete, Filters, Policy
 
 A, B = Side.A, Side.B
@@ -283,6 +283,47 @@ def test_what_is_masked_never_flows_back_as_an_edit(content: Content) -> None:
     policy = replace(TWO_WAY, content=content)
     decision = decide(unit(secret, shown), {B: copy(B, theirs)}, rules(policy))
     assert decision.actions == ()
+
+
+@pytest.mark.parametrize("now", [Content.FULL, Content.BUSY])
+def test_an_edit_of_what_only_the_new_rules_show_or_hide_does_not_overrule_the_original(
+    now: Content,
+) -> None:
+    """It is kept in the journal. What the rules leave as it was travels like any edit."""
+    secret = edited(LUNCH, description="plans")
+    shown = LUNCH if now is Content.FULL else secret
+    theirs = moved(edited(shown, description="scribble"), start="2026-03-03T18:00")
+    seen = {A: copy(A, secret), B: copy(B, theirs)}
+    policy = replace(TWO_WAY, content=now, conflict=Conflict.B)
+    decision = decide(unit(secret, shown), seen, rules(policy, digest="new"))
+    results = {action.side: action.desired for action in decision.actions}
+    assert results[A] == moved(secret, start="2026-03-03T18:00")
+    assert results[B] is not None
+    assert results[B].details.description == ("plans" if now is Content.FULL else "")
+    assert [(clash.path, clash.lost) for clash in decision.clashes] == [
+        (("description",), "scribble")
+    ]
+
+
+def test_rules_that_hide_more_hide_it_in_exceptions_too() -> None:
+    secret = edited(SERIES, description="plans")
+    theirs = edited(moved(secret, KEY, start="2026-03-03T16:00"), description="scribble")
+    seen = {A: copy(A, secret), B: copy(B, theirs)}
+    policy = replace(TWO_WAY, content=Content.TITLE)
+    decision = decide(unit(secret, secret), seen, rules(policy, digest="new"))
+    (there,) = [action.desired for action in decision.actions if action.side is B]
+    assert there is not None
+    texts = [there.details.description, there.overrides[0].details.description]  # type: ignore[union-attr]
+    assert texts == ["", ""]
+
+
+def test_edits_of_a_copy_that_the_filters_take_away_are_kept_in_the_journal() -> None:
+    free = edited(LUNCH, busy=Busy.FREE)
+    seen = {A: copy(A, free), B: copy(B, edited(LUNCH, title="Dinner"))}
+    policy = replace(TWO_WAY, filters=Filters(only_busy=True))
+    decision = decide(unit(LUNCH, LUNCH), seen, rules(policy))
+    assert (only(decision).side, only(decision).op) == (B, Op.DELETE)
+    assert [(clash.path, clash.lost) for clash in decision.clashes] == [(("title",), "Dinner")]
 
 
 def test_a_move_of_a_masked_copy_flows_back() -> None:
