@@ -59,7 +59,8 @@ def prove(
             with Fleet(town, folder, config, size.processes) as fleet:
                 doors.extend(fleet.doors())
                 _rage(size, report, town, fleet, cut)
-                report.expect(not fleet.errors(), f"the logs tell of {fleet.errors()[:3]}")
+                if not size.cut_every:  # without its database a run fails, and says so
+                    report.expect(not fleet.errors(), f"the logs tell of {fleet.errors()[:3]}")
                 report.tell("kills", fleet.kills)
                 report.tell("memory of a process, at most", fleet.peak / 2**20, "MiB")
             report.tell(
