@@ -175,6 +175,9 @@ def own_part(base: Copy, desired: Event, answer: Copy) -> Copy:
     own = merge.transfer(answer.event, base.event, answer.event, foreign)
     if merge.SCHEDULE in happened and _joined(base.event, desired, answer.event):
         own = merge.transfer(answer.event, desired, own, {merge.SCHEDULE})
+    if merge.SCHEDULE in foreign:
+        # Whoever moved the series took its exceptions along, or away.
+        own = replace(own, overrides=desired.overrides)
     return replace(answer, event=own)
 
 

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 from bridge.task import own_part
 from connectors.contract import Copy
-from connectors.testing.builders import at, event
+from connectors.testing.builders import at, edited, event
 from mappings import merge, recurrence
-from mappings.model import Event, Key
+from mappings.model import Event, Key, Location
 
 WEEKLY = event(rule="FREQ=WEEKLY;BYDAY=MO")
 
@@ -51,3 +51,12 @@ def test_a_title_that_somebody_wrote_while_we_moved_is_still_to_travel():
     desired = retimed(WEEKLY, "2026-03-02T11:00")
     answer = replace(desired, details=replace(desired.details, title="Daily"))
     assert shadow(WEEKLY, desired, answer) == desired
+
+
+def test_exceptions_that_somebody_s_move_took_away_while_we_wrote_are_still_to_go():
+    apart = edited(WEEKLY, Key("2026-03-09T09:00:00"), title="Special")
+    desired = edited(apart, location=Location(name="Hall"))
+    answer = edited(retimed(WEEKLY, "2026-03-02T11:00"), location=Location(name="Hall"))
+    remembered = shadow(apart, desired, answer)
+    assert remembered == desired
+    assert ("occurrence", "2026-03-09T11:00:00", "title") in merge.changes(remembered, answer)
