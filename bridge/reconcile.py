@@ -5,7 +5,7 @@ and B's to A, field by field. A side that was not looked at has no delta. An ech
 write has an empty one, so loops cannot start.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -260,8 +260,9 @@ def _decide_merge(unit: Unit, a: Copy, b: Copy, rules: Rules) -> Decision:
         paths = deltas[source].keys() - losers[source]
         desired = merge.transfer(step.before, step.after, onto, paths)
         desired = _answered(unit, now, source, desired, rules)
-        if source is unit.home and unit.policy_digest != rules.digest:
-            desired = masked(desired, rules.policy.content)
+        hides = rules.policy.content is not Content.FULL and desired.overrides
+        if source is unit.home and hides:
+            desired = masked(desired, _unmasked(unit, now, source, rules), rules.policy.content)
         changed = merge.changes(held, desired)
         if changed:
             reverted = unwritable and not paths
@@ -325,6 +326,15 @@ def _overtaken(
         for path, change in carried(edits, home.other, home, unmasked).items()
         if path in anew.keys() - own
     }
+
+
+def _unmasked(unit: Unit, now: Mapping[Side, Copy], home: Side, rules: Rules) -> Iterator[Event]:
+    """The original as it was and as it is, as the other side would show it without a mask."""
+    policy = replace(rules.policy, content=Content.FULL)
+    for copy in (unit.copy(home), now[home]):
+        whole = project(copy.event, policy, rules.limits[home.other]).event if copy else None
+        if whole is not None:
+            yield whole
 
 
 def _without(unit: Unit, side: Side, copy: Copy, overruled: Collection[Path]) -> Event:

@@ -1,6 +1,6 @@
 """Which changes may travel between the two copies of a unit, and which of two stands. Pure."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
 from bridge.decision import Clash, Rules
@@ -10,7 +10,7 @@ from connectors.contract import Copy
 from mappings import merge
 from mappings.limits import TargetLimits
 from mappings.merge import Change, Path
-from mappings.model import Event
+from mappings.model import Details, Event
 from mappings.policy import AttendeePolicy, Content
 from mappings.policy import Conflict as ConflictPolicy
 
@@ -53,18 +53,30 @@ def carried(changes: Changes, source: Side, home: Side | None, rules: Rules) -> 
     return {path: change for path, change in changes.items() if path[-1] in allowed}
 
 
-def masked(event: Event, content: Content) -> Event:
-    """The event, with no exception that shows more than the series may."""
-    hidden = {
-        name: getattr(event.details, name)
-        for name in merge.DETAIL_FIELDS
-        if name not in VISIBLE[content]
-    }
+def masked(event: Event, originals: Iterable[Event], content: Content) -> Event:
+    """The copy without what its exceptions show of the originals although it is hidden: they were
+    made while it was not."""
+    hidden = [name for name in merge.DETAIL_FIELDS if name not in VISIBLE[content]]
+    secrets = [
+        details
+        for original in originals
+        for details in (original.details, *(each.details for each in original.overrides))
+        if details is not None
+    ]
+
+    def covered(details: Details) -> Details:
+        shown = {
+            name: getattr(event.details, name)
+            for name in hidden
+            if any(getattr(details, name) == getattr(secret, name) for secret in secrets)
+        }
+        return replace(details, **shown)
+
     overrides = tuple(
-        replace(each, details=replace(each.details, **hidden)) if each.details else each
+        replace(each, details=covered(each.details)) if each.details else each
         for each in event.overrides
     )
-    return replace(event, overrides=overrides) if hidden else event
+    return replace(event, overrides=overrides)
 
 
 def may_change(copy: Copy, limits: TargetLimits) -> Callable[[Path], bool]:

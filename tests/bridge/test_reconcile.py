@@ -317,6 +317,21 @@ def test_rules_that_hide_more_hide_it_in_exceptions_too() -> None:
     assert texts == ["", ""]
 
 
+def test_an_exception_that_somebody_made_while_the_mask_went_on_is_masked_too() -> None:
+    """It was made of what the copy showed before; a word of his own it may keep."""
+    secret, shown = edited(SERIES, description="plans"), SERIES
+    apart = moved(shown, KEY, start="2026-03-03T16:00")
+    leak, note = (edited(apart, KEY, description=text) for text in ("plans", "mine"))
+    policy = replace(TWO_WAY, content=Content.TITLE)
+    texts = []
+    for theirs in (leak, note):
+        decision = decide(unit(secret, shown), {B: copy(B, theirs)}, rules(policy))
+        results = {action.side: action.desired for action in decision.actions}
+        desired = results.get(B) or theirs
+        texts.append(desired.overrides[0].details.description)  # type: ignore[union-attr]
+    assert texts == ["", "mine"]
+
+
 def test_edits_of_a_copy_that_the_filters_take_away_are_kept_in_the_journal() -> None:
     free = edited(LUNCH, busy=Busy.FREE)
     seen = {A: copy(A, free), B: copy(B, edited(LUNCH, title="Dinner"))}
