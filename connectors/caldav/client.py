@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -33,6 +33,7 @@ from connectors.errors import (
     RateLimitedError,
     RetryableError,
 )
+from connectors.metering import Meter
 from connectors.pacing import Pacer, with_retries
 
 T = TypeVar("T")
@@ -68,11 +69,27 @@ class Login:
     ca_bundle: str | None
     timeout: float
 
-    def auth(self) -> AuthBase:
-        """For one session (RFC 7617, UTF-8; RFC 7616)."""
-        if self.digest:
-            return HTTPDigestAuth(self.username, self.password)
-        return HTTPBasicAuth(self.username.encode(), self.password.encode())
+
+class _Digest(HTTPDigestAuth):
+    """Digest authentication (RFC 7616) that minds its calls: the answer to a challenge is one, too.
+
+    A challenge comes at the start of every session, and whenever the server wants a new nonce.
+    """
+
+    def __init__(self, login: Login, pacer: Pacer, meter: Meter) -> None:
+        super().__init__(login.username, login.password)
+        self._pacer = pacer
+        self._meter = meter
+
+    def handle_401(self, r: requests.Response, **kwargs: Any) -> requests.Response:
+        """Answer the challenge, if it is one."""
+        offered = r.headers.get("www-authenticate", "").lower()
+        if r.status_code != 401 or "digest" not in offered:
+            return r
+        self._pacer.wait(_BUDGET)
+        with self._meter.call("login"):
+            answer: requests.Response = super().handle_401(r, **kwargs)  # type: ignore[no-untyped-call]
+            return answer
 
 
 class Client:
@@ -83,12 +100,14 @@ class Client:
         *,
         login: Login,
         pacer: Pacer,
+        meter: Meter,
         sleep: Callable[[float], None],
         random: Callable[[], float],
         now: Callable[[], datetime],
     ) -> None:
         self.login = login
         self._pacer = pacer
+        self._meter = meter
         self._sleep = sleep
         self._random = random
         self._now = now
@@ -213,6 +232,18 @@ class Client:
         if not trusted(self.login.url, url):
             raise _astray(method, url)
         self._pacer.wait(_BUDGET)
+        with self._meter.call("write" if writing else "read"):
+            return self._sent(method, url, body, headers, writing=writing)
+
+    def _sent(
+        self,
+        method: str,
+        url: str,
+        body: bytes | None,
+        headers: Mapping[str, str],
+        *,
+        writing: bool,
+    ) -> Reply:
         session = self._session()
         try:
             answer = session.request(
@@ -254,12 +285,19 @@ class Client:
                 for thread in [each for each in self._sessions if not each.is_alive()]:
                     self._sessions.pop(thread).close()
                 session = requests.Session()
-                session.auth = self.login.auth()
+                session.auth = self._auth()
                 session.headers["User-Agent"] = "feishu-calendar-bridge"
                 for scheme in ("http://", "https://"):
                     session.mount(scheme, HTTPAdapter(pool_connections=2, pool_maxsize=2))
                 self._sessions[mine] = session
             return self._sessions[mine]
+
+    def _auth(self) -> AuthBase:
+        """For one session; Basic is UTF-8 (RFC 7617)."""
+        login = self.login
+        if login.digest:
+            return _Digest(login, self._pacer, self._meter)
+        return HTTPBasicAuth(login.username.encode(), login.password.encode())
 
 
 def _never_sent(error: BaseException) -> bool:

@@ -124,6 +124,7 @@ class CaldavProvider:
                 timeout=self._settings.timeout_seconds,
             ),
             pacer=context.pacer(f"{self._name}/{account}", self._capabilities),
+            meter=context.meter(self._name),
             sleep=context.sleep,
             random=context.random,
             now=context.now,
