@@ -10,6 +10,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from types import MappingProxyType
 from typing import Any
 
 from icalendar import Calendar, Component
@@ -17,7 +19,7 @@ from icalendar import Event as VEvent
 from icalendar.prop import vBroken, vDDDTypes, vInt, vRecur, vText, vUnknown
 
 from mappings import caldav_details as details_of
-from mappings import caldav_zones, recurrence, zones
+from mappings import caldav_lines, caldav_zones, recurrence, zones
 from mappings.caldav_details import email_of, first, listed, text
 from mappings.caldav_times import Clock, Form, value_in, value_of, write_when
 from mappings.errors import UnmappableError
@@ -49,10 +51,12 @@ MARK = "X-CALBRIDGE-KEY"
 """The property that holds the create key, on the event or the master of the series."""
 
 _PRODUCT = "-//Feishu Calendar Bridge//CalDAV//EN"
-_ANY, _ROW = re.DOTALL | re.IGNORECASE, re.MULTILINE | re.IGNORECASE
-_ZONES = re.compile(r"BEGIN:VTIMEZONE\r?\n.*?END:VTIMEZONE[ \t]*(?:\r?\n|$)", _ANY)
+_ROW = re.MULTILINE | re.IGNORECASE
+_ZONES = re.compile(
+    r"^(BEGIN:VTIMEZONE[ \t]*\r?\n.*?^END:VTIMEZONE[ \t]*(?:\r?\n|\Z))", _ROW | re.DOTALL
+)
 _TZID = re.compile(r"^TZID(?:;[^:\n]*)?:([^\r\n]*(?:\r?\n[ \t][^\r\n]*)*)", _ROW)
-_FOLD = re.compile(r"\r?\n[ \t]")
+_FOLD, _BREAK = re.compile(r"\r?\n[ \t]"), re.compile(r"\r?\n")
 _TIMES = ("DTSTART", "DTEND", "RECURRENCE-ID", "EXDATE", "RDATE")
 _ZONES_FROM = 2008
 """All definitions of a zone are true from this year on: some servers keep one for all objects."""
@@ -78,12 +82,12 @@ def decode(source: str, zone: str, addresses: frozenset[str] = frozenset()) -> S
     `zone` is that of the calendar, for floating times; `addresses` are those of the account, lower
     case. Raises `UnmappableError` (`MALFORMED`, `ZONE_UNKNOWN`, `RULE_INVALID`).
     """
-    calendar = _parse(_ZONES.sub("", source))
+    calendar, definitions = _parse(source)
     events = calendar.walk("VEVENT")
     if not events:
         return None
     master, overrides = _parts(events)
-    clock = Clock(zone, _definitions(source))
+    clock = Clock(zone, definitions)
     mark = text(master, MARK) or None
     organizer = first(master, "ORGANIZER")
     boss = email_of(organizer) if organizer is not None else None
@@ -106,8 +110,9 @@ def decode_instances(
 ) -> Iterator[tuple[When, Details]]:
     """What the instances show into which a server has expanded an object (RFC 4791 section
     9.6.5). Those that cannot be understood, or were cancelled, are left out."""
-    clock = Clock(zone, _definitions(source))
-    for component in _parse(_ZONES.sub("", source)).walk("VEVENT"):
+    calendar, definitions = _parse(source)
+    clock = Clock(zone, definitions)
+    for component in calendar.walk("VEVENT"):
         if _cancelled(component):
             continue
         try:
@@ -131,16 +136,16 @@ def encode(event: Event, *, key: str, now: datetime, owner: str | None = None) -
     master[MARK] = vUnknown(key)
     calendar.add_component(master)
     _write(calendar, master, {}, None, anchored(event), now, owner)
-    return _text(calendar)
+    return _text(calendar, {}, anew=True)
 
 
 def merge_into(
     source: str, old: Event, new: Event, *, zone: str, now: datetime, owner: str | None = None
 ) -> str:
     """The object with its unit changed from `old`, which it shows, to `new`."""
-    calendar = _parse(source)
+    calendar, definitions = _parse(source)
     master, overrides = _parts(calendar.walk("VEVENT"))
-    clock = Clock(zone, _definitions(source))
+    clock = Clock(zone, definitions)
     parts = {
         clock.key(clock.stamp(part["RECURRENCE-ID"]), old.when): part
         for part in overrides
@@ -148,8 +153,8 @@ def merge_into(
     }
     if "RECURRENCE-ID" in master and new.recurring:
         raise UnmappableError("OUT_OF_RANGE", "one occurrence of a series becomes no series")
-    _write(calendar, master, parts, old, anchored(new), now, owner)
-    return _text(calendar)
+    reshaped = _write(calendar, master, parts, old, anchored(new), now, owner)
+    return _text(calendar, definitions, anew=reshaped)
 
 
 def anchored(event: Event) -> Event:
@@ -185,27 +190,31 @@ def writable(event: Event) -> Event:
 
 def zone_named(source: str) -> str:
     """The TZID of an object's first VTIMEZONE, empty without one."""
-    return next(iter(_definitions(source)), "")
+    return next(iter(_definitions(tuple(_ZONES.findall(source)))), "")
 
 
 # Reading
 
 
-def _parse(source: str) -> Component:
+def _parse(source: str) -> tuple[Component, Mapping[str, str]]:
+    """An object without its VTIMEZONEs, and these as text, by TZID."""
+    parts = _ZONES.split(source)
     try:
-        return Calendar.from_ical(source)
+        calendar = caldav_lines.read("".join(parts[::2]))
     except (ValueError, KeyError, IndexError) as error:
         raise UnmappableError("MALFORMED", f"not an iCalendar object: {error}") from error
+    return calendar, _definitions(tuple(parts[1::2]))
 
 
-def _definitions(source: str) -> Mapping[str, str]:
-    """The VTIMEZONEs of an object as text."""
+@lru_cache(maxsize=256)
+def _definitions(blocks: tuple[str, ...]) -> Mapping[str, str]:
+    """VTIMEZONEs by TZID. A calendar's objects mostly have the same ones."""
     found = {}
-    for block in _ZONES.findall(source):
+    for block in blocks:
         named = _TZID.search(block)
         if named:
-            found[_FOLD.sub("", named[1]).strip()] = block.strip()
-    return found
+            found[_FOLD.sub("", named[1]).strip()] = _BREAK.sub("\r\n", block.strip())
+    return MappingProxyType(found)
 
 
 def _parts(events: list[Component]) -> tuple[Component, list[Component]]:
@@ -315,8 +324,9 @@ def _write(
     new: Event,
     now: datetime,
     owner: str | None,
-) -> None:
-    """Make the object show `new`. `parts` are its overrides by their keys in `old`."""
+) -> bool:
+    """Make the object show `new`. `parts` are its overrides by their keys in `old`. Gives whether
+    its times changed."""
     if new.recurring and new.when.fold:
         raise UnmappableError("OUT_OF_RANGE", "a series cannot begin in the second of equal hours")
     details_of.write(master, old.details if old else None, new.details, new.when, owner)
@@ -334,7 +344,7 @@ def _write(
         if not any(part is each for each in kept):
             calendar.subcomponents.remove(part)
     _stamp(master, now, reshaped=reshaped and old is not None)
-    _define_zones(calendar, anew=reshaped)
+    return reshaped
 
 
 def _write_rule(master: Component, event: Event) -> None:
@@ -414,24 +424,21 @@ def _stamp(component: Component, now: datetime, *, reshaped: bool) -> None:
         component["SEQUENCE"] = vInt((before if isinstance(before, int) else 0) + 1)
 
 
-def _define_zones(calendar: Component, *, anew: bool) -> None:
-    """See to it that every zone named has a VTIMEZONE that is true for the dates named."""
+def _zones_of(calendar: Component, definitions: Mapping[str, str], *, anew: bool) -> list[str]:
+    """A VTIMEZONE for every zone that is named, true for the dates named; those that were there
+    stay, unless they are written anew."""
     used: dict[str, int] = {}
     for event in calendar.walk("VEVENT"):
         for property_ in (each for name in _TIMES for each in listed(event, name)):
-            tzid = getattr(property_, "params", {}).get("TZID")
+            tzid = str(property_.params.get("TZID", ""))
             if tzid:
-                years = [at.year for at in _values(property_)]
-                used[str(tzid)] = min([used.get(str(tzid), 9999), *years])
-    defined = {text(zone, "TZID"): zone for zone in calendar.walk("VTIMEZONE")}
+                years = (at.year for at in _values(property_))
+                used[tzid] = min((used.get(tzid, 9999), *years))
+    found = dict(definitions)
     for tzid, year in used.items():
-        known = zones.is_known(tzid)
-        if known and (anew or tzid not in defined):
-            if tzid in defined:
-                calendar.subcomponents.remove(defined[tzid])
-            calendar.subcomponents.insert(
-                0, caldav_zones.component(tzid, min(year - 1, _ZONES_FROM))
-            )
+        if zones.is_known(tzid) and (anew or tzid not in definitions):
+            found[tzid] = caldav_zones.text(tzid, min(year - 1, _ZONES_FROM))
+    return list(found.values())
 
 
 def _values(property_: Any) -> Iterator[datetime]:
@@ -441,6 +448,8 @@ def _values(property_: Any) -> Iterator[datetime]:
             yield at
 
 
-def _text(calendar: Component) -> str:
-    written: bytes = calendar.to_ical()
-    return written.decode()
+def _text(calendar: Component, definitions: Mapping[str, str], *, anew: bool) -> str:
+    first, *others = caldav_lines.written(calendar)
+    at = next((at for at, line in enumerate(others) if line.startswith("BEGIN:")), len(others))
+    zones_ = _zones_of(calendar, definitions, anew=anew)
+    return "\r\n".join((first, *others[:at], *zones_, *others[at:], ""))

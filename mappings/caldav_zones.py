@@ -14,7 +14,7 @@ from typing import Any
 from icalendar import Calendar, Component, Timezone, TimezoneDaylight, TimezoneStandard
 from icalendar.prop import vDDDLists, vDDDTypes, vRecur, vText, vUTCOffset
 
-from mappings import zones
+from mappings import caldav_lines, zones
 from mappings.model import WEEKDAYS
 
 _LAST_YEAR = 2055
@@ -54,8 +54,13 @@ class _Change:
 
 
 @lru_cache(maxsize=512)
+def text(zone: str, year: int) -> str:
+    """As `component`, in lines; without the end of the last one."""
+    return "\r\n".join(caldav_lines.written(component(zone, year)))
+
+
 def component(zone: str, year: int) -> Component:
-    """The VTIMEZONE of an IANA zone, true from the beginning of `year` on. Not to be changed.
+    """The VTIMEZONE of an IANA zone, true from the beginning of `year` on.
 
     Changes that follow a yearly rule to the end of our data are written as that rule. Raises
     `UnmappableError` `ZONE_UNKNOWN`.

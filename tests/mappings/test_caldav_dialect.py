@@ -339,3 +339,15 @@ def test_a_written_zone_does_what_the_zone_does(zone: str, year: int) -> None:
         expected = wall.replace(tzinfo=zones.info(zone)).utcoffset()
         assert wall.replace(tzinfo=rules).utcoffset() == expected, wall
         wall += timedelta(days=9)
+
+
+def test_words_that_look_like_a_zone_stay_words() -> None:
+    text = "BEGIN:VTIMEZONE\nTZID:Mars\nEND:VTIMEZONE"
+    folded = vevent("SUMMARY:x", "DESCRIPTION:see\r\n BEGIN:VTIMEZONE\r\n \\nEND:VTIMEZONE")
+    for source, wanted in (
+        (caldav.encode(edited(WEEKLY, description=f"<p>{text}</p>"), key=KEY, now=NOW), None),
+        (folded.replace("SUMMARY:x", "SUMMARY:x\r\nDTSTART:20260302T090000Z"), "VTIMEZONE"),
+    ):
+        found = shown(source).details.description or ""
+        assert "END:VTIMEZONE" in found
+        assert (wanted or "Mars") in found
