@@ -4,13 +4,16 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import func, select, update
+from sqlalchemy import bindparam, func, select, update
 
 from bridge.budget import Ledger, Used, Window
 from bridge.store.schema import budgets
 from bridge.store.session import Writes
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_OF = (budgets.c.name == bindparam("whose")) & (budgets.c.operation == bindparam("what"))
+_LOCKED = select(budgets.c.spent, budgets.c.barred).where(_OF).with_for_update()
+_CHANGED = update(budgets).where(_OF)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,31 +57,24 @@ class BudgetWrites(Writes):
         end = at + length if permits else ledger.room_from(at)
         if permits:
             ledger.take(permits, end)
-        self.connection.execute(
-            update(budgets)
-            .where(budgets.c.name == name, budgets.c.operation == operation)
-            .values(spent=ledger.write(at), permits=max(limits, key=_length).permits)
-        )
+        spent = {"spent": ledger.write(at), "permits": max(limits, key=_length).permits}
+        self.connection.execute(_CHANGED, {"whose": name, "what": operation, **spent})
         return Slice(permits, at, max(end, row.barred) if barred else end)
 
     def bar(self, name: str, operation: str, seconds: float, now: datetime | None) -> None:
         """Nobody gets a slice for so many seconds."""
         row = self._locked(name, operation)
         until = self._instant(now) + int(seconds * 1_000_000)
-        self.connection.execute(
-            update(budgets)
-            .where(budgets.c.name == name, budgets.c.operation == operation)
-            .values(barred=max(until, row.barred or 0))
-        )
+        barred = max(until, row.barred or 0)
+        self.connection.execute(_CHANGED, {"whose": name, "what": operation, "barred": barred})
 
     def _locked(self, name: str, operation: str) -> Any:
         row = {"name": name, "operation": operation, "spent": "", "barred": None, "permits": None}
-        mine = (budgets.c.name == name) & (budgets.c.operation == operation)
-        query = select(budgets.c.spent, budgets.c.barred).where(mine).with_for_update()
-        found = self.connection.execute(query).first()
+        mine = {"whose": name, "what": operation}
+        found = self.connection.execute(_LOCKED, mine).first()
         if found is None:
             self.insert_new(budgets, row)
-            found = self.connection.execute(query).one()
+            found = self.connection.execute(_LOCKED, mine).one()
         return found
 
     def _instant(self, now: datetime | None) -> int:

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, delete, func, literal, select, tuple_
+from sqlalchemy import bindparam, delete, func, literal, select, tuple_
 
 from bridge.circuit import Circuit
 from bridge.store.schema import Instant, circuits
@@ -12,6 +12,12 @@ from bridge.store.texts import storable
 
 Account = tuple[str, str]
 """A connector of the config, and an account there."""
+# In one order, so that two links which share two accounts never wait for each other.
+_ALL = select(circuits).order_by(circuits.c.connector, circuits.c.account)
+_AMONG = tuple_(circuits.c.connector, circuits.c.account).in_(bindparam("accounts", expanding=True))
+_OF_ACCOUNTS = _ALL.where(_AMONG)
+_LOCKED = _OF_ACCOUNTS.with_for_update()
+_DROPPED = delete(circuits).where(_AMONG)
 
 
 class CircuitReads(Reads):
@@ -19,11 +25,10 @@ class CircuitReads(Reads):
 
     def circuits(self, accounts: Collection[Account] | None = None) -> Mapping[Account, Circuit]:
         """Those of the accounts, or all."""
-        query = select(circuits).order_by(circuits.c.connector, circuits.c.account)
-        if accounts is not None:
-            query = query.where(_among(accounts))
+        query = _ALL if accounts is None else _OF_ACCOUNTS
+        wanted = {} if accounts is None else {"accounts": sorted(accounts)}
         with self.reading() as connection:
-            rows = connection.execute(query).mappings()
+            rows = connection.execute(query, wanted).mappings()
             return {(row["connector"], row["account"]): Circuit(**row) for row in rows}
 
 
@@ -32,10 +37,7 @@ class CircuitWrites(CircuitReads, Writes):
 
     def locked_circuits(self, accounts: Collection[Account]) -> Mapping[Account, Circuit]:
         """Those of the accounts; nobody else changes them until the transaction ends."""
-        query = select(circuits).where(_among(accounts)).with_for_update()
-        # In one order, so that two links which share two accounts never wait for each other.
-        query = query.order_by(circuits.c.connector, circuits.c.account)
-        rows = self.connection.execute(query).mappings()
+        rows = self.connection.execute(_LOCKED, {"accounts": sorted(accounts)}).mappings()
         return {(row["connector"], row["account"]): Circuit(**row) for row in rows}
 
     def put_circuit(self, circuit: Circuit) -> None:
@@ -45,13 +47,9 @@ class CircuitWrites(CircuitReads, Writes):
 
     def drop_circuits(self, accounts: Collection[Account]) -> None:
         """They are well."""
-        self.connection.execute(delete(circuits).where(_among(accounts)))
+        self.connection.execute(_DROPPED, {"accounts": sorted(accounts)})
 
     def forget_circuits(self, before: datetime) -> None:
         """Forget accounts that no link has asked about since then."""
         last = func.coalesce(circuits.c.until, circuits.c.since)
         self.connection.execute(delete(circuits).where(last < literal(before, Instant)))
-
-
-def _among(accounts: Collection[Account]) -> ColumnElement[bool]:
-    return tuple_(circuits.c.connector, circuits.c.account).in_(sorted(accounts))

@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import and_, delete, exists, insert, or_, select, update
+from sqlalchemy import and_, bindparam, delete, exists, insert, or_, select, update
 
 from bridge.records import Intent, JournalEntry, Op, Run, RunKind, Side
 from bridge.store.errors import StoreError
@@ -13,15 +13,22 @@ from bridge.store.schema import intents, journal, runs
 from bridge.store.session import Reads, Writes, chunks
 from bridge.store.texts import dump_or_none, load, storable
 
+_OPEN = select(intents).where(intents.c.link_id == bindparam("link")).order_by(intents.c.id)
+_LATEST = select(runs).order_by(runs.c.id.desc()).limit(bindparam("most"))
+_LATEST_OF_LINK = _LATEST.where(runs.c.link_id == bindparam("link"))
+_NEW_RUN = insert(runs).returning(runs.c.id)
+_NEW_INTENTS = insert(intents).returning(intents.c.id, sort_by_parameter_order=True)
+_SETTLED = delete(intents).where(intents.c.id.in_(bindparam("settled", expanding=True)))
+_ENDED = update(runs).where(runs.c.id == bindparam("run"))
+
 
 class HistoryReads(Reads):
     """Runs and intents to read."""
 
     def intents(self, link_id: int) -> list[Intent]:
         """Writes of a link that were decided and have no result yet, the oldest first."""
-        query = select(intents).where(intents.c.link_id == link_id).order_by(intents.c.id)
         with self.reading() as connection:
-            return [_intent(row) for row in connection.execute(query).mappings()]
+            return [_intent(row) for row in connection.execute(_OPEN, {"link": link_id}).mappings()]
 
     def run(self, run_id: int) -> Run | None:
         """One run."""
@@ -31,11 +38,10 @@ class HistoryReads(Reads):
 
     def runs(self, link_id: int | None = None, limit: int = 100) -> list[Run]:
         """The last runs, of one link or of all, the newest first."""
-        query = select(runs).order_by(runs.c.id.desc()).limit(limit)
-        if link_id is not None:
-            query = query.where(runs.c.link_id == link_id)
+        query = _LATEST if link_id is None else _LATEST_OF_LINK
+        wanted = {"most": limit} | ({} if link_id is None else {"link": link_id})
         with self.reading() as connection:
-            return [run_of(row) for row in connection.execute(query).mappings()]
+            return [run_of(row) for row in connection.execute(query, wanted).mappings()]
 
 
 class JournalReads(Reads):
@@ -73,32 +79,28 @@ class HistoryWrites(HistoryReads, Writes):
     def start_run(self, link_id: int, kind: RunKind, at: datetime) -> Run:
         """Open a run."""
         row = {"link_id": link_id, "kind": kind.value, "started": at, "outcome": ""}
-        run_id = self.connection.execute(insert(runs).returning(runs.c.id), row).scalar_one()
+        run_id = self.connection.execute(_NEW_RUN, row).scalar_one()
         return Run(id=run_id, link_id=link_id, kind=kind, started=at)
 
     def finish_run(self, run_id: int, at: datetime, outcome: str, counts: Any = None) -> None:
         """Close a run. `counts` is any JSON value. Raises `StoreError` if there is no such run."""
-        changed = self.connection.execute(
-            update(runs)
-            .where(runs.c.id == run_id)
-            .values(ended=at, outcome=storable(outcome), counts=dump_or_none(counts))
-        )
+        row = {"ended": at, "outcome": storable(outcome), "counts": dump_or_none(counts)}
+        changed = self.connection.execute(_ENDED, {"run": run_id, **row})
         if changed.rowcount != 1:
             raise StoreError(f"there is no run with the number {run_id}")
 
     def add_intents(self, new: Sequence[Intent]) -> list[Intent]:
         """Store intents, whose `id` is ignored, and return them numbered in the same order."""
         numbered = []
-        adding = insert(intents).returning(intents.c.id, sort_by_parameter_order=True)
         for chunk in chunks(new):
-            ids = self.connection.scalars(adding, [_intent_row(intent) for intent in chunk])
+            ids = self.connection.scalars(_NEW_INTENTS, [_intent_row(intent) for intent in chunk])
             numbered += [replace(intent, id=id_) for intent, id_ in zip(chunk, ids, strict=True)]
         return numbered
 
     def drop_intents(self, ids: Collection[int]) -> None:
         """Forget intents, because their results are stored (in this same transaction)."""
         for chunk in chunks(ids):
-            self.connection.execute(delete(intents).where(intents.c.id.in_(chunk)))
+            self.connection.execute(_SETTLED, {"settled": chunk})
 
     def drop_intent(self, id_: int) -> None:
         """Forget one intent."""

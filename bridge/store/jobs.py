@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import case, delete, func, literal, or_, select, update
+from sqlalchemy import bindparam, case, delete, func, literal, or_, select, update
 
 from bridge.store.crowding import uncrowded
 from bridge.store.errors import LeaseLostError
@@ -22,6 +22,8 @@ from bridge.store.schema import Instant, jobs
 from bridge.store.session import Reads, Writes, chunks
 from bridge.store.texts import storable
 
+_FIRST_DUE = select(func.min(jobs.c.run_at))
+_OWNER = select(jobs.c.owner).where(jobs.c.link_id == bindparam("link")).with_for_update()
 DEATHS = 8
 """Runs in a row that may end with their process before the link is parked."""
 
@@ -94,7 +96,7 @@ class JobReads(Reads):
     def next_due(self) -> datetime | None:
         """When the next claim can succeed, None if nothing waits. May be past."""
         with self.reading() as connection:
-            due: datetime | None = connection.scalar(select(func.min(jobs.c.run_at)))
+            due: datetime | None = connection.scalar(_FIRST_DUE)
         return None if due is None else due - self.skew
 
     def job_stats(self, now: datetime) -> JobStats:
@@ -260,8 +262,7 @@ class JobWrites(JobReads, Writes):
 
         Raises `LeaseLostError` if it is not; then nothing of the run may be written any more.
         """
-        query = select(jobs.c.owner).where(jobs.c.link_id == link_id).with_for_update()
-        if self.connection.scalar(query) != owner:
+        if self.connection.scalar(_OWNER, {"link": link_id}) != owner:
             raise LeaseLostError(f"link {link_id} was taken over by another worker")
 
     def replay(self, link_id: int, now: datetime) -> bool:

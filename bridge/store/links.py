@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import fields, replace
 from typing import Any
 
-from sqlalchemy import case, delete, insert, select, update
+from sqlalchemy import bindparam, case, delete, insert, select, update
 
 from bridge.records import Endpoint, Link, LinkState, Side
 from bridge.store.errors import StoreError
@@ -13,6 +13,12 @@ from bridge.store.schema import cursors, links, settings
 from bridge.store.session import Reads, Writes
 from bridge.store.texts import storable
 
+_ALL = select(links).order_by(links.c.id)
+_BY_ID = select(links).where(links.c.id == bindparam("link"))
+_CURSOR = select(cursors.c.cursor).where(
+    cursors.c.link_id == bindparam("link"), cursors.c.side == bindparam("of")
+)
+_SETTING = select(settings.c.value).where(settings.c.name == bindparam("called"))
 _PARTS = [field.name for field in fields(Endpoint)]
 
 
@@ -22,7 +28,7 @@ class LinkReads(Reads):
     def links(self) -> list[Link]:
         """All links, ended ones too, in the order in which they were first stored."""
         with self.reading() as connection:
-            rows = connection.execute(select(links).order_by(links.c.id)).mappings()
+            rows = connection.execute(_ALL).mappings()
             return [_link(row) for row in rows]
 
     def link(self, name: str) -> Link | None:
@@ -36,22 +42,18 @@ class LinkReads(Reads):
     def link_by_id(self, link_id: int) -> Link | None:
         """The link with that number."""
         with self.reading() as connection:
-            found = connection.execute(select(links).where(links.c.id == link_id))
-            row = found.mappings().first()
+            row = connection.execute(_BY_ID, {"link": link_id}).mappings().first()
         return None if row is None else _link(row)
 
     def cursor(self, link_id: int, side: Side) -> str | None:
         """How far that side was read; None = never, or the cursor was given up."""
-        query = select(cursors.c.cursor).where(
-            cursors.c.link_id == link_id, cursors.c.side == side.value
-        )
         with self.reading() as connection:
-            return connection.scalar(query)
+            return connection.scalar(_CURSOR, {"link": link_id, "of": side.value})
 
     def setting(self, name: str) -> str | None:
         """A fact stored about this installation."""
         with self.reading() as connection:
-            return connection.scalar(select(settings.c.value).where(settings.c.name == name))
+            return connection.scalar(_SETTING, {"called": name})
 
 
 class LinkWrites(LinkReads, Writes):

@@ -1,13 +1,18 @@
-"""What the parts of the store stand on: a connection to read with, a transaction to write in."""
+"""What the parts of the store stand on: a connection to read with, a transaction to write in.
+
+A statement of every pass is made once, with `bindparam`s: SQLAlchemy takes longer to put one
+together and to find what it was compiled to than SQLite takes to carry it out.
+"""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime, timedelta
+from functools import cache
 from itertools import islice
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Table
+from sqlalchemy import Connection, Executable, Table
 from sqlalchemy.dialects import postgresql, sqlite
 
 CHUNK = 500
@@ -61,21 +66,29 @@ class Writes(Reads):
         """Insert rows, or replace those with the same primary key except their `keep` columns."""
         if not rows:
             return
-        module = postgresql if self.connection.dialect.name == "postgresql" else sqlite
-        insert = module.insert(table)
-        key = [column.name for column in table.primary_key]
-        changed = {
-            name: insert.excluded[name] for name in rows[0] if name not in key and name not in keep
-        }
-        self.connection.execute(
-            insert.on_conflict_do_update(index_elements=key, set_=changed), list(rows)
-        )
+        statement = _upsert(table, self.connection.dialect.name, tuple(rows[0]), frozenset(keep))
+        self.connection.execute(statement, list(rows))
 
     def insert_new(self, table: Table, row: Mapping[str, Any]) -> bool:
         """Insert a row unless its primary key is taken; True if it was new."""
-        module = postgresql if self.connection.dialect.name == "postgresql" else sqlite
-        insert = module.insert(table).on_conflict_do_nothing().returning(*table.primary_key)
-        return self.connection.execute(insert, row).first() is not None
+        statement = _insert_new(table, self.connection.dialect.name)
+        return self.connection.execute(statement, row).first() is not None
+
+
+@cache
+def _upsert(table: Table, dialect: str, names: tuple[str, ...], keep: frozenset[str]) -> Executable:
+    insert = (postgresql if dialect == "postgresql" else sqlite).insert(table)
+    key = [column.name for column in table.primary_key]
+    changed = {name: insert.excluded[name] for name in names if name not in {*key, *keep}}
+    statement: Executable = insert.on_conflict_do_update(index_elements=key, set_=changed)
+    return statement
+
+
+@cache
+def _insert_new(table: Table, dialect: str) -> Executable:
+    insert = (postgresql if dialect == "postgresql" else sqlite).insert(table)
+    statement: Executable = insert.on_conflict_do_nothing().returning(*table.primary_key)
+    return statement
 
 
 def chunks(values: Collection[T]) -> Iterator[list[T]]:

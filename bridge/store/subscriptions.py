@@ -5,15 +5,19 @@ pushes, and read by whoever polls, which may be another process.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, delete, or_, select, update
+from sqlalchemy import ColumnElement, and_, bindparam, delete, or_, select, update
 
 from bridge.records import Endpoint
 from bridge.store.schema import subscriptions
 from bridge.store.session import Reads, Writes
+
+_OF_CALENDAR = select(subscriptions).where(
+    *(subscriptions.c[part] == bindparam(part) for part in ("connector", "account", "calendar"))
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,8 +45,7 @@ class SubscriptionReads(Reads):
     def watched_calendar(self, end: Endpoint) -> Watched | None:
         """That of one calendar, None if nobody pushes about it."""
         with self.reading() as connection:
-            found = connection.execute(select(subscriptions).where(_is(end)))
-            row = found.mappings().first()
+            row = connection.execute(_OF_CALENDAR, asdict(end)).mappings().first()
         return None if row is None else _watched(row)
 
 

@@ -4,7 +4,18 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, case, delete, func, insert, or_, select, tuple_
+from sqlalchemy import (
+    Executable,
+    Select,
+    bindparam,
+    case,
+    delete,
+    func,
+    insert,
+    or_,
+    select,
+    tuple_,
+)
 
 from bridge.names import names
 from bridge.records import Op, Restored, Side, Unit, UnitState
@@ -16,6 +27,32 @@ from connectors.contract import Copy
 from mappings.jsonform import loss_from_json, loss_to_json
 
 _BURIED = case((units.c.state == UnitState.DONE, 1), else_=0)
+_OF_LINK = units.c.link_id == bindparam("link")
+_BY_ID = select(units).where(_OF_LINK, units.c.id == bindparam("unit"))
+_BY_REF = {
+    side: select(units)
+    .where(_OF_LINK, units.c[f"{side.value}_hash"].in_(bindparam("hashes", expanding=True)))
+    .order_by(_BURIED.desc())
+    for side in Side
+}
+_DUE_RETRIES = (
+    select(units)
+    .where(_OF_LINK, units.c.state == UnitState.PARKED, units.c.retry_at <= bindparam("now"))
+    .order_by(units.c.retry_at, units.c.id)
+)
+_DUE_EXTENSIONS = (
+    select(units)
+    .where(_OF_LINK, units.c.state == UnitState.LIVE, units.c.extend_at <= bindparam("now"))
+    .order_by(units.c.extend_at, units.c.id)
+)
+_RESTORED = select(units).where(_OF_LINK, units.c.restored.is_not(None))
+_NEXT_RETRY = select(func.min(units.c.retry_at)).where(
+    _OF_LINK, units.c.state == UnitState.PARKED, units.c.retry_at.is_not(None)
+)
+_FORGOTTEN = delete(members).where(
+    members.c.link_id == bindparam("link"),
+    members.c.unit_id.in_(bindparam("units", expanding=True)),
+)
 
 
 class UnitReads(Reads):
@@ -23,18 +60,14 @@ class UnitReads(Reads):
 
     def unit(self, link_id: int, unit_id: str) -> Unit | None:
         """One unit by its id."""
-        query = select(units).where(units.c.link_id == link_id, units.c.id == unit_id)
-        return next(self._units(query), None)
+        return next(self._units(_BY_ID, link=link_id, unit=unit_id), None)
 
     def units_by_ref(self, link_id: int, side: Side, refs: Collection[str]) -> dict[str, Unit]:
         """The units that have these refs on that side. A tombstone gives way to a living unit."""
-        wanted = units.c[f"{side.value}_hash"]
         found = {}
         for chunk in chunks(set(refs)):
-            query = select(units).where(
-                units.c.link_id == link_id, wanted.in_([digest(ref) for ref in chunk])
-            )
-            for unit in self._units(query.order_by(_BURIED.desc())):
+            hashes = [digest(ref) for ref in chunk]
+            for unit in self._units(_BY_REF[side], link=link_id, hashes=hashes):
                 ref = unit.ref(side)
                 if ref is not None:
                     found[ref] = unit
@@ -168,36 +201,20 @@ class UnitReads(Reads):
 
     def due_retries(self, link_id: int, now: datetime) -> list[Unit]:
         """Parked units whose next attempt is due, the longest waiting first."""
-        query = select(units).where(
-            units.c.link_id == link_id,
-            units.c.state == UnitState.PARKED,
-            units.c.retry_at <= now,
-        )
-        return list(self._units(query.order_by(units.c.retry_at, units.c.id)))
+        return list(self._units(_DUE_RETRIES, link=link_id, now=now))
 
     def due_extensions(self, link_id: int, now: datetime) -> list[Unit]:
         """Living units of which a side can only hold a part, and of which more is due there."""
-        query = select(units).where(
-            units.c.link_id == link_id,
-            units.c.state == UnitState.LIVE,
-            units.c.extend_at <= now,
-        )
-        return list(self._units(query.order_by(units.c.extend_at, units.c.id)))
+        return list(self._units(_DUE_EXTENSIONS, link=link_id, now=now))
 
     def restored_units(self, link_id: int) -> list[Unit]:
         """Units on which an undo put something back for good."""
-        query = select(units).where(units.c.link_id == link_id, units.c.restored.is_not(None))
-        return list(self._units(query))
+        return list(self._units(_RESTORED, link=link_id))
 
     def next_retry(self, link_id: int) -> datetime | None:
         """When the first parked unit of a link wants its next attempt."""
-        query = select(func.min(units.c.retry_at)).where(
-            units.c.link_id == link_id,
-            units.c.state == UnitState.PARKED,
-            units.c.retry_at.is_not(None),
-        )
         with self.reading() as connection:
-            first: datetime | None = connection.scalar(query)
+            first: datetime | None = connection.scalar(_NEXT_RETRY, {"link": link_id})
         return first
 
     def find_units(self, query: str, limit: int = 50) -> list[Unit]:
@@ -214,9 +231,9 @@ class UnitReads(Reads):
         order = (_BURIED, units.c.link_id, units.c.id)
         return list(self._units(select(units).where(matching).order_by(*order).limit(limit)))
 
-    def _units(self, query: Select[Any]) -> Iterator[Unit]:
+    def _units(self, query: Executable, **values: Any) -> Iterator[Unit]:
         with self.reading() as connection:
-            rows = connection.execute(query).mappings().all()
+            rows = connection.execute(query, values).mappings().all()
         return map(unit_from_row, rows)
 
     def _by_id(self, query: Select[Any], batch: int = CHUNK) -> Iterator[Mapping[Any, Any]]:
@@ -261,9 +278,7 @@ class UnitWrites(UnitReads, Writes):
         for link_id, unit_id in keys:
             by_link.setdefault(link_id, []).append(unit_id)
         for link_id, unit_ids in by_link.items():
-            self.connection.execute(
-                delete(members).where(members.c.link_id == link_id, members.c.unit_id.in_(unit_ids))
-            )
+            self.connection.execute(_FORGOTTEN, {"link": link_id, "units": unit_ids})
 
 
 def unit_to_row(unit: Unit) -> dict[str, Any]:
