@@ -13,7 +13,7 @@ from bridge.decision import GONE, Action, Clash, Decision, Missing, Rules, Seen
 from bridge.pairing import join
 from bridge.records import WHOLE, Op, Side, Unit, UnitState
 from bridge.restored import kept, only_restored, still_restored
-from bridge.travel import carried, difference, masked, may_change, newer, settle
+from bridge.travel import Changes, carried, difference, masked, may_change, newer, settle
 from connectors.answers import ANSWERS
 from connectors.contract import Copy
 from mappings import merge, recurrence
@@ -136,7 +136,7 @@ def _decide_gone(
         return Decision(unit=_tombstone(unit))
     deleted = gone[0]
     survivor = deleted.other
-    shadow, now = unit.copy(survivor), _now(unit, seen, survivor)
+    now = _now(unit, seen, survivor)
     if now is None:
         return Decision(unit=_tombstone(unit))
     if not rules.writes(survivor):
@@ -146,9 +146,7 @@ def _decide_gone(
             return Decision(unit=replace(unit.with_copy(survivor, now), state=UnitState.DROPPED))
         cause = f"only its organiser can delete it on {survivor.value}: put back"
         return _recreate(unit, deleted, now, rules, cause)
-    edits = carried(
-        merge.changes(shadow.event, now.event) if shadow else {}, survivor, unit.home, rules
-    )
+    edits = carried(_edits(unit, survivor, now, rules), survivor, unit.home, rules)
     wins = rules.policy.edit_versus_delete is EditVersusDelete.EDIT_WINS
     if edits and wins and rules.writes(deleted):
         return _recreate(unit, deleted, now, rules, "edited on one side, deleted on the other")
@@ -164,12 +162,26 @@ def _decide_gone(
     return Decision(unit=unit.with_copy(deleted, None), actions=(action,))
 
 
+def _edits(unit: Unit, side: Side, now: Copy, rules: Rules) -> Changes:
+    """What was changed on a side. Where its shadow is not known, because a write was broken off,
+    the other side's tells what it showed."""
+    shadow, twin = unit.copy(side), unit.copy(side.other)
+    if shadow is not None:
+        return merge.changes(shadow.event, now.event)
+    shown = project(now.event, rules.policy, rules.limits[side.other]).event
+    if twin is None or shown is None:
+        return {}
+    return difference(twin.event, shown, side.other, rules)
+
+
 def _recreate(unit: Unit, side: Side, now: Copy, rules: Rules, cause: str) -> Decision:
     """Make the unit anew on the side where it was deleted. An original is made of what it last
     was, since its copy may hold less; the copy's edits are added."""
     was, shadow = unit.copy(side), unit.copy(side.other)
     row = replace(unit.with_copy(side, None), generation=unit.generation + 1)
     decision = _decide_copy(row, side.other, now, rules)
+    if not decision.actions:
+        return replace(decision, unit=_tombstone(row))
     desired = None
     if unit.home is side and decision.unit is not None:
         # The copy itself has not been written under the link's present rules, nor did all of what
@@ -246,7 +258,7 @@ def _decide_merge(unit: Unit, a: Copy, b: Copy, rules: Rules) -> Decision:
             if unit.home is target and rules.policy.unwritable is Unwritable.REVERT
             else frozenset()
         )
-        deltas[source] = {path: found[path] for path in permitted}
+        deltas[source] = {path: found[path] for path in found if path in permitted}
         row = replace(row, losses=step.losses) if source is (unit.home or Side.A) else row
     row = replace(row, restored=still_restored(unit, deltas))
     losers, clashes = settle(deltas, now, rules)

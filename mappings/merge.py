@@ -349,7 +349,8 @@ def _recurring(schedule: Schedule) -> bool:
 
 def _as_before(changes: Mapping[Path, Change]) -> dict[Path, tuple[Path, Any]]:
     """Each path by the name that its occurrence had before the changes: with the name that it
-    has now, and the new value."""
+    has now, and the new value. An exception that a move has left behind, at a time that was one of
+    the series' own, stands back behind the occurrence that went along."""
     moved = changes.get(SCHEDULE)
     if moved is None:
         return {path: (path, change.after) for path, change in changes.items()}
@@ -357,9 +358,11 @@ def _as_before(changes: Mapping[Path, Change]) -> dict[Path, tuple[Path, Any]]:
         Event(details=Details(), when=item.when, rule=item.rule, rdates=item.rdates)
         for item in (moved.before, moved.after)
     )
-    return {
-        (path[0], recurrence.renamed(Key(path[1]), new, old), path[2])
+    named = {
+        path: (path[0], recurrence.renamed(Key(path[1]), new, old), path[2])
         if len(path) == 3
-        else path: (path, change.after)
-        for path, change in changes.items()
+        else path
+        for path in changes
     }
+    went_along = sorted(named, key=lambda path: path != named[path])
+    return {named[path]: (path, changes[path].after) for path in went_along}

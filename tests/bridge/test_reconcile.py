@@ -406,6 +406,14 @@ def test_an_edit_against_a_deletion(gone: Side, wins: EditVersusDelete) -> None:
         assert action.base == seen[gone.other]
 
 
+def test_an_edit_whose_shadow_a_crash_has_taken_stands_against_a_deletion() -> None:
+    """What was made there tells what the original showed. One that still shows it goes."""
+    row = unit(b=LUNCH, ref_a="a-1", home=A)
+    for title, op in (("Dinner", Op.CREATE), ("Lunch", Op.DELETE)):
+        seen = {A: copy(A, edited(LUNCH, title=title)), B: GONE}
+        assert only(decide(row, seen, rules(TWO_WAY))).op is op
+
+
 def test_the_source_s_deletion_beats_the_target_s_edit_where_only_the_source_travels() -> None:
     seen: dict[Side, Seen] = {A: GONE, B: copy(B, edited(LUNCH, title="Mine"))}
     action = only(decide(unit(LUNCH, LUNCH), seen, rules()))
