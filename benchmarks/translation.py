@@ -1,4 +1,4 @@
-"""Translating an event: read Feishu's JSON, reduce it, compare it, write Google's JSON; the same from
+"""Translating an event: read Feishu's JSON, reduce it, compare it, write Google's JSON; and from
 iCalendar to iCalendar, for a CalDAV server."""
 
 from datetime import UTC, datetime

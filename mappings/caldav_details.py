@@ -48,14 +48,14 @@ _OUTLOOK_BUSY = "X-MICROSOFT-CDO-BUSYSTATUS"
 
 
 def first(component: Component, name: str) -> Any:
-    """The property, or the first of several; None if there is none."""
-    found = component.get(name)
+    """The property, or the first of several; None if there is none. The name is in upper case."""
+    found = dict.get(component, name)  # a component's own `get` raises what it does not find
     return found[0] if isinstance(found, list) and found else found
 
 
 def listed(component: Component, name: str) -> list[Any]:
-    """All properties of that name."""
-    found = component.get(name)
+    """All properties of that name, which is in upper case."""
+    found = dict.get(component, name)
     if found is None:
         return []
     return list(found) if isinstance(found, list) else [found]

@@ -86,7 +86,7 @@ def _add(component: Component, line: str, others: list[str]) -> bool:
     if parts is None:
         return False
     name, parameter, argument, value = parts.groups()
-    if name in component or any(other.startswith(name) for other in others):
+    if dict.__contains__(component, name) or (others and _begins(others, name)):
         return False
     try:
         found = _value(name, parameter, argument, value)
@@ -96,6 +96,10 @@ def _add(component: Component, line: str, others: list[str]) -> bool:
         return False
     component[name] = found
     return True
+
+
+def _begins(lines: list[str], name: str) -> bool:
+    return any(line.startswith(name) for line in lines)
 
 
 def _value(name: str, parameter: str | None, argument: str | None, value: str) -> object:
