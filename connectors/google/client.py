@@ -1,7 +1,6 @@
 """Calls to the Calendar API: authorized, paced, repeated where that is safe, with our errors."""
 
 import json
-import threading
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from hashlib import sha256
@@ -22,7 +21,7 @@ from connectors.google.errors import (
     of_unreachable,
 )
 from connectors.google.settings import Settings
-from connectors.google.transport import FAILURES, NEVER_SENT, Http
+from connectors.google.transport import FAILURES, NEVER_SENT, Connections, Http
 from connectors.metering import Meter
 from connectors.pacing import Pacer, with_retries
 
@@ -69,13 +68,14 @@ def calendar_methods(settings: Settings) -> Methods:
 
 
 class Client:
-    """One account's calls. Thread safe: every thread has its own connections."""
+    """One account's calls. Thread safe."""
 
     def __init__(
         self,
         *,
         settings: Settings,
         methods: Methods,
+        connections: Connections,
         credentials: Credentials,
         account: str,
         pacer: Pacer,
@@ -85,17 +85,15 @@ class Client:
         now: Callable[[], datetime],
     ) -> None:
         self._methods = methods
+        self._connections = connections
         self._credentials = credentials
         self._pacer = pacer
         self._meter = meter
         self._sleep = sleep
         self._random = random
         self._now = now
-        self._timeout = settings.timeout_seconds
         delegated = settings.service_account is not None
         self._common = _quota_user(account) if delegated and settings.quota_user else {}
-        self._connections: dict[threading.Thread, Any] = {}
-        self._guard = threading.Lock()
 
     def read(self, operation: str, **parameters: Any) -> Wire:
         """Call a reading method, named as in the reference (`events.list`); repeat as needed."""
@@ -130,12 +128,6 @@ class Client:
                 code=error.code,
             ) from error
 
-    def close(self) -> None:
-        """Close the connections of all threads."""
-        with self._guard:
-            for http in self._connections.values():
-                http.close()
-
     def _patiently(self, call: Callable[[], T]) -> T:
         return with_retries(
             call, sleep=self._sleep, random=self._random, attempts=_ATTEMPTS, base=1.0
@@ -154,30 +146,28 @@ class Client:
         request = self._methods(operation)(**parameters, **self._common)
         if version is not None:
             request.headers["If-Match"] = version
-        http = self._http()
         try:
-            answer = request.execute(http=http)
-        except HttpError as error:
-            refusal = of_answer(
-                int(error.resp.status),
-                error.resp,
-                error.content,
-                operation=operation,
-                writing=writing,
-                now=self._now(),
-            )
-            if isinstance(refusal, RateLimitedError):
-                self._pacer.slow_down(_BUDGET, refusal.after)
-            raise refusal from error
+            with self._connections.lent() as http:
+                answer = self._answer(request, http)
         except FAILURES as error:
-            # A half-read connection would hand its late answer to the next call.
-            http.close()
             detail = str(error) or type(error).__name__
             if isinstance(error, NEVER_SENT):
                 raise of_unreachable(operation, detail) from error
             raise of_broken_answer(operation, writing=writing, detail=detail) from error
         except ValueError as error:
             raise of_broken_answer(operation, writing=writing, detail="not JSON") from error
+        if isinstance(answer, HttpError):
+            refusal = of_answer(
+                int(answer.resp.status),
+                answer.resp,
+                answer.content,
+                operation=operation,
+                writing=writing,
+                now=self._now(),
+            )
+            if isinstance(refusal, RateLimitedError):
+                self._pacer.slow_down(_BUDGET, refusal.after)
+            raise refusal from answer
         if isinstance(answer, dict):
             return answer
         if operation in _WITHOUT_BODY:
@@ -185,17 +175,13 @@ class Client:
         # The library hands on as text what it cannot read as JSON.
         raise of_broken_answer(operation, writing=writing, detail="not a JSON object")
 
-    def _http(self) -> Any:
-        """This thread's connections; those of threads that have ended are closed on the way."""
-        mine = threading.current_thread()
-        with self._guard:
-            if mine not in self._connections:
-                for thread in [each for each in self._connections if not each.is_alive()]:
-                    self._connections.pop(thread).close()
-                self._connections[mine] = google_auth_httplib2.AuthorizedHttp(
-                    self._credentials, http=Http(timeout=self._timeout)
-                )
-            return self._connections[mine]
+    def _answer(self, request: Any, http: Http) -> Any:
+        """What came; an error that Google answers leaves its connection good."""
+        authorized = google_auth_httplib2.AuthorizedHttp(self._credentials, http=http)
+        try:
+            return request.execute(http=authorized)
+        except HttpError as error:
+            return error
 
 
 def _quota_user(account: str) -> Mapping[str, str]:

@@ -140,8 +140,7 @@ class GoogleConnector:
         return addresses.address_of(calendar, ref)
 
     def close(self) -> None:
-        """Close the sockets of all threads."""
-        self._client.close()
+        """No sockets are its own; they are the provider's."""
         self._forget(self)
 
     def _remember(self, calendar: str, copy: Copy) -> Copy:

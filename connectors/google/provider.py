@@ -15,6 +15,7 @@ from connectors.google.errors import PROVIDER
 from connectors.google.examine import examine
 from connectors.google.recall import Recall
 from connectors.google.settings import Settings
+from connectors.google.transport import Connections
 from connectors.google.watch import Channels
 from connectors.pacing import JointPacer
 from mappings.google import LIMITS
@@ -51,6 +52,7 @@ class GoogleProvider:
         self._lock = Lock()
         self._told = False
         self._methods: Methods | None = None
+        self._connections = Connections(settings.timeout_seconds)
         self._accounts: dict[str, tuple[Credentials, Recall]] = {}
         self._connectors: set[GoogleConnector] = set()
 
@@ -90,11 +92,7 @@ class GoogleProvider:
     def examine(self, account: str) -> Sequence[Finding]:
         """Try credentials, scopes and reachability of one account; never raises."""
         credentials, _ = self._known(account)
-        client = self._client(account, credentials)
-        try:
-            findings = examine(client, account)
-        finally:
-            client.close()
+        findings = examine(self._client(account, credentials), account)
         return (*findings, *(self._on_pushes() if all(each.ok for each in findings) else ()))
 
     def authorize_url(self, *, redirect_uri: str, state: str, challenge: str) -> str:
@@ -125,10 +123,7 @@ class GoogleProvider:
             now=self._context.now,
         )
         client = self._client(account, StaticToken(token, self._context.now))
-        try:
-            owner = str(client.read("calendarList.get", calendarId="primary")["id"]).lower()
-        finally:
-            client.close()
+        owner = str(client.read("calendarList.get", calendarId="primary")["id"]).lower()
         if owner != account.lower():
             raise ReauthorizeError(
                 f"{owner} gave consent, but the config says {account}. Sign in as {account}, or "
@@ -151,6 +146,7 @@ class GoogleProvider:
             connectors = list(self._connectors)
         for connector in connectors:
             connector.close()
+        self._connections.close()
 
     def _on_pushes(self) -> Sequence[Finding]:
         """Said once, whatever the number of accounts: it is nobody's fault."""
@@ -186,6 +182,7 @@ class GoogleProvider:
         return Client(
             settings=self._settings,
             methods=self._methods,
+            connections=self._connections,
             credentials=credentials,
             account=account,
             pacer=JointPacer(

@@ -6,7 +6,10 @@ connections report it instead, and whoever wrote decides what a repetition means
 """
 
 import http.client
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from threading import Lock
 from typing import Any
 
 import google_auth_httplib2
@@ -22,6 +25,9 @@ FAILURES = (OSError, http.client.HTTPException, httplib2.HttpLib2Error, Transpor
 NEVER_SENT = (httplib2.ServerNotFoundError, ConnectionRefusedError)
 """Those after which the other side certainly knows nothing of the call."""
 
+IDLE = 30.0
+"""Seconds after which an open connection is not used again: long before the other side, or a
+firewall on the way, is tired of it, since a write that meets its end has no answer."""
 _TOKEN_PAUSE = 2.0
 
 
@@ -56,12 +62,58 @@ class _Encrypted(_SendsOnce, httplib2.HTTPSConnectionWithTimeout):  # type: igno
 
 
 class Http(httplib2.Http):  # type: ignore[misc]
-    """One thread's connections."""
+    """Connections for one thread at a time."""
 
     def request(self, uri: str, *args: Any, connection_type: Any = None, **options: Any) -> Any:
         """As httplib2's, over connections that send a write once."""
         kind = connection_type or (_Encrypted if uri.startswith("https:") else _Plain)
         return super().request(uri, *args, connection_type=kind, **options)
+
+
+class Connections:
+    """Open connections for all accounts and threads: each is used by one call at a time, the last
+    one that became free first, so that few are open and those are fresh. Thread safe."""
+
+    def __init__(self, timeout: float, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._timeout = timeout
+        self._monotonic = monotonic
+        self._free: list[tuple[float, Http]] = []
+        self._closed = False
+        self._guard = Lock()
+
+    @contextmanager
+    def lent(self) -> Iterator[Http]:
+        """Connections for one call. What it raises closes them: the late answer to a call that was
+        given up must not be taken for the next one's."""
+        http = self._take()
+        try:
+            yield http
+        except BaseException:
+            http.close()
+            raise
+        with self._guard:
+            self._free.append((self._monotonic(), http))
+        if self._closed:
+            self.close()
+
+    def close(self) -> None:
+        """Close those that nobody uses now, and the others when their call is over."""
+        self._closed = True
+        self._drop(until=self._monotonic())
+
+    def _take(self) -> Http:
+        self._drop(until=self._monotonic() - IDLE)
+        with self._guard:
+            if self._free:
+                return self._free.pop()[1]
+        return Http(timeout=self._timeout)
+
+    def _drop(self, until: float) -> None:
+        with self._guard:
+            old = [each for since, each in self._free if since <= until]
+            self._free = [(since, each) for since, each in self._free if since > until]
+        for each in old:
+            each.close()
 
 
 class TokenTransport:
