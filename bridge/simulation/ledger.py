@@ -12,6 +12,7 @@ from datetime import date, datetime
 from bridge.records import Side
 from mappings.model import Details, Event
 from mappings.policy import Content
+from mappings.projection import all_cancelled
 
 WORDS = re.compile(r"\b[TDL]\d+\b")
 MASKED = {Content.FULL: "", Content.TITLE: "DL", Content.BUSY: "TDL"}
@@ -72,6 +73,8 @@ class Ledger:
         """Somebody changed what `side` shows of a unit from `before` to `after`; `moved`: to a
         time that no other event of the history has."""
         seen = words(before) if before else set[str]()
+        if after is not None and all_cancelled(after):
+            after = None  # nothing of it is left to be seen
         now = words(after) if after else set[str]()
         self.replaced |= (seen & self.written.keys()) - now
         if before is not None and after is not None:
