@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from http.cookiejar import DefaultCookiePolicy
 from typing import Any, TypeVar
 
 import requests
@@ -253,7 +254,6 @@ class Client:
                 headers=dict(headers),
                 timeout=self.login.timeout,
                 allow_redirects=False,
-                verify=self.login.ca_bundle or True,
             )
         except (requests.RequestException, HTTPError, OSError) as error:
             session.close()
@@ -284,13 +284,23 @@ class Client:
             if mine not in self._sessions:
                 for thread in [each for each in self._sessions if not each.is_alive()]:
                     self._sessions.pop(thread).close()
-                session = requests.Session()
-                session.auth = self._auth()
-                session.headers["User-Agent"] = "feishu-calendar-bridge"
-                for scheme in ("http://", "https://"):
-                    session.mount(scheme, HTTPAdapter(pool_connections=2, pool_maxsize=2))
-                self._sessions[mine] = session
+                self._sessions[mine] = self._connections()
             return self._sessions[mine]
+
+    def _connections(self) -> requests.Session:
+        """What the environment says about proxies and certificates is read once, not for every
+        call."""
+        session = requests.Session()
+        verify = self.login.ca_bundle or True
+        found = session.merge_environment_settings(self.login.url, {}, None, verify, None)
+        session.trust_env = False
+        session.proxies, session.verify = found["proxies"], found["verify"]
+        session.auth = self._auth()
+        session.headers["User-Agent"] = "feishu-calendar-bridge"
+        session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))
+        for scheme in ("http://", "https://"):
+            session.mount(scheme, HTTPAdapter(pool_connections=2, pool_maxsize=2))
+        return session
 
     def _auth(self) -> AuthBase:
         """For one session; Basic is UTF-8 (RFC 7617)."""
