@@ -1,16 +1,22 @@
 """Lets links rest whose account does not answer; see `bridge.circuit`."""
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from bridge.circuit import failed
 from bridge.records import Endpoint, Link, Side
 from bridge.store import Store
 from bridge.store.circuits import Account
 from connectors.errors import ConnectorError
+
+SPREAD = timedelta(seconds=5)
+"""Within it the links of an account that is back are due."""
+ONCE = timedelta(minutes=1)
+"""How often an account that is back sends the others of its provider to look at most, lest one
+that stays away is asked by each of a thousand."""
 
 
 @contextmanager
@@ -32,6 +38,7 @@ class Breaker:
         self._store = store
         self._now = now
         self._random = random
+        self._sent: dict[str, datetime] = {}
         self._log = logging.getLogger("calbridge.breaker")
 
     def admit(self, link: Link) -> datetime | None:
@@ -71,29 +78,53 @@ class Breaker:
             )
         return after.until
 
+    def slowed(self, link: Link) -> None:
+        """A run of the link ended because a provider asks for patience: an account that rests is
+        neither back nor still away, and the next link may try."""
+        accounts = _accounts(link)
+        if any(circuit.probing for circuit in self._store.circuits(accounts).values()):
+            with self._store.begin() as tx:
+                for circuit in tx.locked_circuits(accounts).values():
+                    tx.put_circuit(replace(circuit, probing=None))
+
     def answered(self, link: Link, error: ConnectorError) -> None:
         """A run of the link ended because of what an account has said: that one is alive."""
-        known = self._store.circuits(_accounts(link))
-        if not known:
-            return
-        with self._store.begin() as tx:
-            for account, circuit in tx.locked_circuits(_accounts(link)).items():
-                if account == error.account:
-                    tx.drop_circuits([account])
-                elif circuit.probing is not None:
-                    tx.put_circuit(replace(circuit, probing=None))
+        accounts = _accounts(link)
+        self._alive(accounts & {error.account}, beside=accounts)
 
     def worked(self, link: Link) -> None:
         """The accounts of the link have answered."""
-        accounts = _accounts(link)
-        known = self._store.circuits(accounts)
+        self._alive(_accounts(link))
+
+    def _alive(self, accounts: Collection[Account], beside: Collection[Account] = ()) -> None:
+        """These answer; the probes of those `beside` them are over, and nobody knows more."""
+        concerned = {*accounts, *beside}
+        known = self._store.circuits(concerned)
         if not known:
             return
+        back = {who for who in accounts if who in known and known[who].until is not None}
+        waiting = back | self._neighbours(back)
+        now = self._now()
         with self._store.begin() as tx:
+            for who, circuit in tx.locked_circuits(concerned | waiting).items():
+                if who in waiting and circuit.until is not None:
+                    circuit = replace(circuit, until=min(circuit.until, now))  # noqa: PLW2901
+                tx.put_circuit(replace(circuit, probing=None))
             tx.drop_circuits(accounts)
-        for (connector, account), circuit in known.items():
-            if circuit.until is not None:
-                self._log.info("%s at %s answers again", account, connector)
+            tx.hurry(waiting, now, lambda: SPREAD * self._random())
+        for connector, account in sorted(back):
+            self._log.info("%s at %s answers again", account, connector)
+
+    def _neighbours(self, back: Collection[Account]) -> set[Account]:
+        """Accounts that failed at the providers of those: most often it is these that were away."""
+        now, asked = self._now(), set[str]()
+        for connector in {name for name, _account in back}:
+            sent = self._sent.get(connector)
+            if sent is None or now - sent >= ONCE:
+                self._sent[connector] = now
+                asked.add(connector)
+        known = self._store.circuits() if asked else {}
+        return {account for account in known if account[0] in asked}
 
 
 def _accounts(link: Link) -> set[Account]:

@@ -53,8 +53,6 @@ STOP_WITHIN = 8.5
 """Seconds that a stop may take; the rest of ten is for letting go of sockets and files."""
 BACKOFF_BASE = timedelta(seconds=2)
 BACKOFF_CAP = timedelta(hours=1)
-RECENT = 20
-"""Who has had no good run among so many has failed for long."""
 NEWS_GRAIN = timedelta(minutes=15)
 
 
@@ -268,7 +266,7 @@ class Service:
     ) -> Ending:
         """What becomes of a link whose run a provider has stopped."""
         if isinstance(error, RateLimitedError):
-            self._breaker.answered(link, error)
+            self._breaker.slowed(link)
             return Snooze(self._now() + timedelta(seconds=max(1.0, error.after)))
         if isinstance(error, ReauthorizeError):
             self._breaker.answered(link, error)
@@ -282,11 +280,8 @@ class Service:
     def _later(self, link: Link, claim: Claim) -> datetime:
         """When a run that failed is tried again: no wait is long against the time since the last
         good one."""
-        now, cap = self._now(), BACKOFF_CAP
-        for run in self._store.runs(link.id, limit=RECENT):
-            if run.outcome == "ok":
-                cap = min(cap, rest_after(now - run.started))
-                break
+        now = self._now()
+        cap = min(BACKOFF_CAP, rest_after(now - (self._store.silent_since(link.id) or now)))
         random = self._runtime.system.random
         return now + backoff(claim.attempts + 1, base=BACKOFF_BASE, cap=cap, random=random)
 

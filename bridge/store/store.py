@@ -12,6 +12,7 @@ from bridge.store.budgets import BudgetWrites
 from bridge.store.calls import CallWrites
 from bridge.store.channels import StoredChannels
 from bridge.store.circuits import CircuitReads, CircuitWrites
+from bridge.store.comebacks import ComebackReads, ComebackWrites
 from bridge.store.database import Database, open_database
 from bridge.store.errors import OutdatedError, StoreError, UnwritableError
 from bridge.store.history import HistoryReads, HistoryWrites, JournalReads
@@ -45,6 +46,7 @@ class Tx(
     BudgetWrites,
     CallWrites,
     CircuitWrites,
+    ComebackWrites,
 ):
     """One write transaction: all of it is durable when its block ends, or nothing is.
 
@@ -62,6 +64,7 @@ class Store(
     ObservedReads,
     SubscriptionReads,
     CircuitReads,
+    ComebackReads,
 ):
     """Everything the bridge remembers. Thread safe. Any method may raise `StoreError`.
 
