@@ -21,7 +21,8 @@ from bridge.vault import Vault
 from mappings import zones
 
 _VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]{0,63}")
-_NAMES = {"feishu": "Feishu", "lark": "Lark", "google": "Google", "exchange": "Exchange"}
+_NAMES = {"feishu": "Feishu", "lark": "Lark", "google": "Google", "exchange": "Exchange",
+          "caldav": "the CalDAV server"}  # fmt: skip
 
 
 @command("init", help="Ask a few questions and write an annotated config and a key.")
@@ -30,17 +31,21 @@ _NAMES = {"feishu": "Feishu", "lark": "Lark", "google": "Google", "exchange": "E
 @click.option("--app-id", help="The app's id at Feishu or Lark.")
 @click.option("--app-secret-env", metavar="NAME", help="The variable that will hold its secret.")
 @click.option("--with", "services", multiple=True, type=click.Choice(SERVICES),
-              help="The other side: google (the default) or exchange; repeatable.")  # fmt: skip
+              help="The other side: google (default), exchange, caldav; repeatable.")  # fmt: skip
 @click.option("--google-client-id", help="The id of the OAuth client at Google.")
 @click.option("--google-secret-env", metavar="NAME", help="The variable with the client's secret.")
 @click.option("--exchange-endpoint", help="The server's EWS address; without it Autodiscover.")
 @click.option("--exchange-username", help="The login that opens the mailboxes.")
 @click.option("--exchange-password-env", metavar="NAME", help="The variable with its password.")
 @click.option("--exchange-zone", help="The mailboxes' time zone, for example Asia/Shanghai.")
+@click.option("--caldav-url", help="The CalDAV server's https address.")
+@click.option("--caldav-password-env", metavar="NAME",
+              help="The variable with the password; with several users, a prefix.")  # fmt: skip
 @click.option("--user", "users", multiple=True, help="A name for a user; repeatable.")
 @click.option("--feishu-account", multiple=True, help="The user's e-mail or id there; repeatable.")
 @click.option("--google-account", multiple=True, help="The user's address there; repeatable.")
 @click.option("--exchange-account", multiple=True, help="The user's mailbox there; repeatable.")
+@click.option("--caldav-account", multiple=True, help="The user's login there; repeatable.")
 @click.option("--many/--one", "many", default=None, help="Many users, or a machine of one's own.")
 @click.option("--sandbox", type=click.Path(exists=True, dir_okay=False, path_type=Path),
               help="The config that `calbridge sandbox` wrote; it answers everything.")  # fmt: skip
@@ -108,7 +113,25 @@ def _answers(desk: _Desk, given: dict[str, Any]) -> Answers:
         given["app_secret_env"], own.app_secret_env, _variable,
     )  # fmt: skip
     if not services:
-        services = desk("Google, Exchange or both?", None, "google", _services).split()
+        services = desk("Google, Exchange, CalDAV, or several?", None, "google", _services).split()
+    facts = _facts(desk, given, own, services)
+    ordered = tuple(name for name in SERVICES if name in services)
+    many = given["many"]
+    if many is None:
+        count = "many" if len(given["users"]) > 1 else "one"
+        ask = desk.asking and not given["users"]
+        many = (desk("One user or many?", None, count, _count) if ask else count) == "many"
+    return replace(
+        own, domain=domain, app_id=app_id, app_secret_env=app_secret_env, services=ordered,
+        people=tuple(_people(desk, given, hub, ordered, many=many)),
+        dashboard="password" if many else "open", **facts,
+    )  # fmt: skip
+
+
+def _facts(
+    desk: _Desk, given: dict[str, Any], own: Answers, services: Sequence[str]
+) -> dict[str, Any]:
+    """What each service has to be asked about."""
     facts: dict[str, Any] = {}
     if "google" in services:
         facts["google_client_id"] = desk(
@@ -135,17 +158,16 @@ def _answers(desk: _Desk, given: dict[str, Any]) -> Answers:
         facts["exchange_zone"] = desk(
             "Time zone of the mailboxes", given["exchange_zone"], own.exchange_zone, _zone
         )
-    ordered = tuple(name for name in SERVICES if name in services)
-    many = given["many"]
-    if many is None:
-        count = "many" if len(given["users"]) > 1 else "one"
-        ask = desk.asking and not given["users"]
-        many = (desk("One user or many?", None, count, _count) if ask else count) == "many"
-    return replace(
-        own, domain=domain, app_id=app_id, app_secret_env=app_secret_env, services=ordered,
-        people=tuple(_people(desk, given, hub, ordered, many=many)),
-        dashboard="password" if many else "open", **facts,
-    )  # fmt: skip
+    if "caldav" in services:
+        facts["caldav_url"] = desk(
+            "Address of the CalDAV server, https://...",
+            given["caldav_url"], own.caldav_url, _endpoint, later=True,
+        )  # fmt: skip
+        facts["caldav_password_env"] = desk(
+            "Environment variable for the password there",
+            given["caldav_password_env"], own.caldav_password_env, _variable,
+        )  # fmt: skip
+    return facts
 
 
 def _people(
@@ -204,10 +226,10 @@ def _domain(text: str) -> str:
 
 
 def _services(text: str) -> str:
-    words = set(SERVICES) if text.strip().lower() == "both" else {text.strip().lower()}
-    if not words <= set(SERVICES):
-        raise click.BadParameter("write google, exchange or both")
-    return " ".join(words)
+    words = re.findall(r"\w+", text.lower().replace("both", "google exchange"))
+    if not words or not set(words) <= set(SERVICES):
+        raise click.BadParameter(f"write {', '.join(SERVICES)}, or several of them")
+    return " ".join(dict.fromkeys(words))
 
 
 def _count(text: str) -> str:
@@ -276,6 +298,8 @@ def _variables(answers: Answers) -> list[str]:
         found.append(answers.google_secret_env)
     if "exchange" in answers.services:
         found.append(answers.exchange_password_env)
+    if "caldav" in answers.services:
+        found += dict.fromkeys(answers.logins.values())
     return found + (["CALBRIDGE_PASSWORD_HASH"] if answers.dashboard == "password" else [])
 
 

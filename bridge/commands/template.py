@@ -9,7 +9,7 @@ from importlib.resources import files
 import yaml
 from jinja2 import Environment, StrictUndefined
 
-SERVICES = ("google", "exchange")
+SERVICES = ("google", "exchange", "caldav")
 """What a Feishu calendar can be kept the same with, by the names of their sections."""
 _PLAIN = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9@._+\\/-]|:(?=/))*")
 
@@ -42,10 +42,26 @@ class Answers:
     exchange_username: str = r"EXAMPLE\bridge"
     exchange_password_env: str = "EXCHANGE_PASSWORD"  # noqa: S105
     exchange_zone: str = "Asia/Shanghai"
+    caldav_url: str = "https://dav.example.com/"
+    caldav_password_env: str = "CALDAV_PASSWORD"  # noqa: S105
     people: tuple[Person, ...] = (ALICE,)
     dashboard: str = "none"
     addresses: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     secret_key: str = '"${CALBRIDGE_SECRET_KEY:-}"'  # noqa: S105 a reference, not a secret
+
+    @property
+    def logins(self) -> Mapping[str, str]:
+        """The variable that holds each CalDAV account's password: of several, one for each, with
+        the user's name at its end."""
+        at = self.services.index("caldav") if "caldav" in self.services else 0
+        found: dict[str, str] = {}
+        for number, person in enumerate(self.people, 1):
+            name = re.sub(r"[^A-Z0-9]+", "_", person.name.upper()).strip("_")
+            variable = f"{self.caldav_password_env}_{name or number}"
+            if variable in found.values():
+                variable += f"_{number}"
+            found.setdefault(person.accounts[at], variable)
+        return dict.fromkeys(found, self.caldav_password_env) if len(found) == 1 else found
 
 
 def render(answers: Answers) -> str:
@@ -56,7 +72,9 @@ def render(answers: Answers) -> str:
     )
     environment.filters |= {"scalar": scalar, "off": _off}
     facts = {name: getattr(answers, name) for name in Answers.__dataclass_fields__}
-    return environment.from_string(text).render(**facts, all_services=SERVICES)
+    return environment.from_string(text).render(
+        **facts, logins=answers.logins, all_services=SERVICES
+    )
 
 
 def scalar(text: str) -> str:

@@ -20,7 +20,7 @@ from bridge.config import Config
 
 SECRETS = ("FEISHU_APP_SECRET", "GOOGLE_CLIENT_SECRET", "EXCHANGE_PASSWORD")
 WITH = {"google": ["--with", "google"], "exchange": ["--with", "exchange"], "both": [
-    "--with", "exchange", "--with", "google"]}  # fmt: skip
+    "--with", "exchange", "--with", "google"], "caldav": ["--with", "caldav"]}  # fmt: skip
 
 
 @pytest.fixture(autouse=True)
@@ -78,23 +78,28 @@ def test_every_combination_of_answers_passes_check(
     answer: Callable[..., int], hub: str, services: str
 ) -> None:
     lines = [hub, "cli_1", "HUB_SECRET", services]
-    if services != "exchange":
+    if services in ("google", "both"):
         lines += ["client-1", "G_SECRET"]
-    if services != "google":
+    if services in ("exchange", "both"):
         lines += ["https://mail.example.com/EWS/Exchange.asmx", r"EXAMPLE\svc", "E_PASS"]
         lines += ["Europe/Berlin"]
+    if services == "caldav":
+        lines += ["https://dav.example.org/", "D_PASS"]
     other = ["ann@other.example.com"] * (2 if services == "both" else 1)
     assert answer(*lines, "many", "ann", "ann@hub.example.com", *other, "bob", "", *other, "") == 0
     found = loaded()
     assert [item.message.split()[2] for item in found.unset if "HASH" not in item.message] == [
         "HUB_SECRET",
-        *(["G_SECRET"] if services != "exchange" else []),
-        *(["E_PASS"] if services != "google" else []),
+        *(["G_SECRET"] if services in ("google", "both") else []),
+        *(["E_PASS"] if services in ("exchange", "both") else []),
+        *(["D_PASS"] if services == "caldav" else []),
     ]
     assert settings(found, "feishu").app_id == "cli_1"
-    if services != "exchange":
+    if services in ("google", "both"):
         assert settings(found, "google").client_id == "client-1"
-    if services != "google":
+    if services == "caldav":
+        assert settings(found, "caldav").url == "https://dav.example.org/"
+    if services in ("exchange", "both"):
         assert settings(found, "exchange").username == r"EXAMPLE\svc"
         assert settings(found, "exchange").zone == "Europe/Berlin"
     assert {link.a.account for link in found.links} == {"ann@hub.example.com", "bob@example.com"}
@@ -105,6 +110,23 @@ def test_every_combination_of_answers_passes_check(
 def test_enter_alone_answers_everything(answer: Callable[..., int]) -> None:
     assert answer(*[""] * 10) == 0
     assert [link.name for link in loaded().links] == ["alice/google"]
+
+
+def test_every_account_at_a_caldav_server_has_a_password_of_its_own(
+    answer: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert answer("", "", "", "google, caldav", "", "", "", "", "many", "ann", "", "", "ann",
+                  "Bob-B", "", "", "bob", "张三", "", "", "z", "") == 0  # fmt: skip
+    said = capsys.readouterr().out
+    variables = ["CALDAV_PASSWORD_ANN", "CALDAV_PASSWORD_BOB_B", "CALDAV_PASSWORD_3"]
+    assert " ".join(variables) in said
+    assert "docs/setup-caldav.md" in said
+    found = loaded()
+    assert list(settings(found, "caldav").accounts) == ["ann", "bob", "z"]
+    assert [name for name in variables for item in found.unset if name in item.message] == variables
+    assert [(link.name, link.b.account) for link in found.links if "caldav" in link.name] == [
+        ("ann/caldav", "ann"), ("Bob-B/caldav", "bob"), ("张三/caldav", "z"),
+    ]  # fmt: skip
 
 
 def test_what_was_said_by_flag_is_not_asked(answer: Callable[..., int]) -> None:
@@ -147,6 +169,7 @@ def test_a_secret_given_in_place_of_a_name_is_neither_written_nor_repeated(
         (["--user", "a b"], "neither spaces nor slashes"),
         (["--user", "a", "--user", "b", "--feishu-account", "x"], "once for every --user"),
         (["--exchange-account", "x"], "needs --with exchange"),
+        (["--with", "caldav", "--caldav-url", "http://dav.example.com/"], "https address"),
         (["--domain", "feichu"], "write feishu or lark"),
         (["--with", "exchange", "--exchange-zone", "Mars"], "IANA time zone"),
     ],
