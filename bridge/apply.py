@@ -148,7 +148,9 @@ class Applier:
         loud = [task for task in tasks if task.decision.actions]
         rows = [row for task in quiet if (row := task.decision.unit) and row != task.unit]
         rows += map(named, loud)
-        yielded = self._giving_way(dict.fromkeys(Side, rows))
+        stored = {task.unit.id: task.unit for task in tasks}
+        new = {side: [row for row in rows if _is_new(stored[row.id], row, side)] for side in Side}
+        yielded = self._giving_way(new)
         with self._store.begin() as tx:
             self._fence(tx)
             tx.put_units([*yielded, *rows])
@@ -450,6 +452,12 @@ class Applier:
             cause=f"{row.error_code}: {row.error}",
             title=actions[0].title if actions else "",
         )
+
+
+def _is_new(unit: Unit, row: Unit, side: Side) -> bool:
+    """Whether another row may have the name that this one has on that side: not if something of
+    it stood there before under that name."""
+    return unit.copy(side) is None or unit.ref(side) != row.ref(side)
 
 
 def _lost(decision: Decision, action: Action) -> dict[str, str] | None:

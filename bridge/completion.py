@@ -5,7 +5,7 @@ links that do not carry the details, and for events that a complete listing show
 """
 
 from collections import deque
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 
@@ -128,9 +128,9 @@ def _answer(copy: Copy | Future[Copy]) -> Copy:
 
 
 def finished(
-    link: Link, completions: Mapping[Side, Completion], found: Sequence[Sighting]
+    link: Link, completions: Mapping[Side, Completion], found: Iterable[Sighting]
 ) -> Iterator[Sighting]:
-    """What was seen of each unit, with all that was put off."""
+    """What was seen of each unit, with all that was put off. Goes through `found` several times."""
     copies = {side: completions[side].finish(_shown(found, side)) for side in Side}
     for unit, seen in found:
         whole = dict(seen)
@@ -141,7 +141,7 @@ def finished(
         yield unit, whole
 
 
-def _shown(found: Sequence[Sighting], side: Side) -> Iterator[Copy]:
+def _shown(found: Iterable[Sighting], side: Side) -> Iterator[Copy]:
     for _unit, seen in found:
         copy = seen.get(side)
         if isinstance(copy, Copy):

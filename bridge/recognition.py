@@ -5,8 +5,9 @@ Providers give an event another id when it is moved, duplicate the bridge's mark
 event, and put a meeting into both calendars when both were invited.
 """
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import islice
 
 from bridge.breaker import blaming
 from bridge.completion import Completion
@@ -14,38 +15,14 @@ from bridge.decision import GONE, Action, Decision, Seen
 from bridge.names import is_meeting, meeting_names
 from bridge.pairing import Stranger, Strangers
 from bridge.records import Link, Op, Side, Unit, UnitState
+from bridge.sights import Sights
 from bridge.store import Store
 from bridge.task import Task
 from connectors.contract import Copy
 from mappings import identity, merge
 
-
-@dataclass(slots=True)
-class Sights:
-    """What both sides showed in a pass, by unit id. `doubtful` are units of which it is not
-    certain whether they stand on the other side already."""
-
-    found: dict[str, tuple[Unit, dict[Side, Seen]]] = field(default_factory=dict)
-    doubtful: set[str] = field(default_factory=set)
-
-    def add(self, unit: Unit, side: Side, seen: Seen) -> None:
-        """One side's word on a unit; the later one counts."""
-        self.found.setdefault(unit.id, (unit, {}))[1][side] = seen
-
-    def strangers(self, side: Side) -> list[Stranger]:
-        """The events of that side that no unit has a copy of, in the order of the listing."""
-        return [
-            Stranger(unit, copy)
-            for unit, seen in self.found.values()
-            if unit.a is None and unit.b is None and unit.state is not UnitState.DROPPED
-            and len(seen) == 1 and isinstance(copy := seen.get(side), Copy)
-        ]  # fmt: skip
-
-    def gone(self, side: Side) -> Iterator[Unit]:
-        """The units that are said to be gone from that side."""
-        for unit, seen in self.found.values():
-            if seen.get(side) is GONE and unit.copy(side) is not None:
-                yield unit
+CHUNK = 500
+"""Events looked up together."""
 
 
 class Recognition:
@@ -90,9 +67,10 @@ class Recognition:
         for stranger in sights.strangers(side) if by_name else ():
             copy = stranger.copy
             back = by_name.get(copy.origin or "") or by_name.get(copy.event.uid or "")
-            if back is not None and sights.found[back.id][1][side] is GONE:
+            found = sights.get(back.id) if back is not None else None
+            if back is not None and found is not None and found[1][side] is GONE:
                 sights.add(back, side, copy)
-                del sights.found[stranger.unit.id]
+                sights.drop(stranger.unit.id)
 
     def _marked(self, sights: Sights, side: Side) -> None:
         """A copy of ours that a person duplicated, split off, moved here from another calendar or
@@ -112,14 +90,14 @@ class Recognition:
                 lost = self._store.unit(self._link.id, made[mark])
                 if lost is not None and lost.copy(side) is None:
                     sights.add(lost, side, copy)
-                    del sights.found[stranger.unit.id]
+                    sights.drop(stranger.unit.id)
                 elif lost is None and self._alive(side, copy.ref):
                     sights.add(stranger.unit, side, replace(copy, origin=None))
             elif times and merge.schedule(copy.event) not in times:
                 sights.add(stranger.unit, side, replace(copy, origin=None))
             elif len(owners) == 1 and self._renamed(side, owners[0][1].ref, copy.ref):
                 sights.add(owners[0][0], side, copy)
-                del sights.found[stranger.unit.id]
+                sights.drop(stranger.unit.id)
 
     def _renamed(self, side: Side, old: str, new: str) -> bool:
         """Whether an event stands under another id although nobody has said that it left."""
@@ -142,6 +120,8 @@ class Recognition:
         return found
 
     def _paired(self, sights: Sights) -> Iterator[Task]:
+        if next(sights.strangers(Side.A), None) is None:
+            return
         strangers = Strangers(self._link.uid, Side.B, sights.strangers(Side.B))
         for stranger in sights.strangers(Side.A) if len(strangers) else ():
             match = strangers.take(stranger)
@@ -152,7 +132,7 @@ class Recognition:
             if match.doubtful:
                 sights.doubtful.add(match.unit.id)
             for unit_id in (stranger.unit.id, match.twin_unit.id):
-                sights.found.pop(unit_id, None)
+                sights.drop(unit_id)
             lost = match.twin_unit if match.unit.id == stranger.unit.id else stranger.unit
             if self._store.unit(self._link.id, lost.id) is not None:
                 yield Task(unit=lost, seen={}, decision=Decision(unit=_given_up(lost)))
@@ -163,36 +143,43 @@ class Recognition:
         """Meetings that come to a side where our copy of them stands already: the meeting itself
         takes the copy's place."""
         completion = self._completions[side]
-        meetings = [
-            (each, list(meeting_names(each.copy)))
-            for each in sights.strangers(side)
-            if each.copy.origin is None
-            and (is_meeting(each.copy) or completion.is_put_off(each.copy))
-        ]
-        wanted = {name for _each, names in meetings for name in names}
-        known = self._store.units_by_name(self._link.id, side.other, wanted) if wanted else {}
         taken: set[str] = set()
-        for stranger, names in meetings:
-            if known.keys().isdisjoint(names):
-                continue
+        for stranger, units in self._perhaps_invited(sights, side):
             with blaming(self._link.endpoint(side)):
                 (copy,) = completion.finish([stranger.copy])
             sights.add(stranger.unit, side, copy)
             if not is_meeting(copy):
                 continue
-            for unit in (unit for name in names for unit in known.get(name, ())):
+            for unit in units:
                 ours = unit.copy(side)
                 if unit.home is not side.other or unit.id in taken:
                     continue
                 if unit.state is not UnitState.LIVE or ours is None:
                     continue
                 taken.add(unit.id)
-                del sights.found[stranger.unit.id]
-                if unit.id in sights.found:
-                    _, seen = sights.found.pop(unit.id)
-                    self.later[unit.id] = {s: it for s, it in seen.items() if s is not side}
+                sights.drop(stranger.unit.id)
+                if (found := sights.drop(unit.id)) is not None:
+                    self.later[unit.id] = {s: it for s, it in found[1].items() if s is not side}
                 yield _replacing(unit, side, ours, copy)
                 break
+
+    def _perhaps_invited(
+        self, sights: Sights, side: Side
+    ) -> Iterator[tuple[Stranger, Sequence[Unit]]]:
+        """New events that are meetings, or may be, with the units that stand for the same one."""
+        completion = self._completions[side]
+        meetings = (
+            (each, list(meeting_names(each.copy)))
+            for each in sights.strangers(side)
+            if each.copy.origin is None
+            and (is_meeting(each.copy) or completion.is_put_off(each.copy))
+        )
+        while some := list(islice(meetings, CHUNK)):
+            wanted = {name for _each, names in some for name in names}
+            known = self._store.units_by_name(self._link.id, side.other, wanted)
+            for stranger, names in some:
+                if units := [unit for name in names for unit in known.get(name, ())]:
+                    yield stranger, units
 
 
 def _given_up(unit: Unit) -> Unit:

@@ -1,6 +1,6 @@
 """One pass over one link: recover, read, decide, guard, apply, and only then move the cursors."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -12,11 +12,12 @@ from bridge.completion import Completion, Sighting, finished
 from bridge.observe import Observation, Observer
 from bridge.pairing import Stranger, Strangers, doubted
 from bridge.plan import LinkPlan, guard
-from bridge.recognition import Recognition, Sights
+from bridge.recognition import Recognition
 from bridge.reconcile import Action, Rules, Seen, decide, extension
 from bridge.records import JournalEntry, Link, LinkState, Op, Run, RunKind, Side, Unit, UnitState
 from bridge.recovery import recover
 from bridge.restored import Alone
+from bridge.sights import Sights
 from bridge.store import Store, Tx
 from bridge.task import Counts, Task
 from bridge.turn import Turn
@@ -195,6 +196,8 @@ class LinkPass:
         if self._approved:
             return ""
         actions = [action for task in late for action in task.decision.actions]
+        if not actions:
+            return ""  # counting takes as long as the calendar is large
         known = self._store.count_units(self._link.id).get(UnitState.LIVE, 0)
         return guard(actions, known, self._rules.policy.delete_guard)
 
@@ -231,13 +234,13 @@ class LinkPass:
                     elif observation.seen is not None and not self._nothing_new(side, observation):
                         sights.add(unit, side, observation.seen)
         for unit_id in unclear:
-            sights.found.pop(unit_id, None)
+            sights.drop(unit_id)
         recognition = Recognition(self._store, self._link, self._alive, self._completions)
         for task in recognition.settle(sights):
             yield from self._allow(task)
         self._again |= recognition.later
         self._doubtful = sights.doubtful
-        for unit, seen in self._finished(list(sights.found.values())):
+        for unit, seen in self._finished(sights):
             self._seen.add(unit.id)
             whole = self._asked_for(unit, seen)
             if whole is not None:
@@ -465,7 +468,7 @@ class LinkPass:
             patient=rules.writes(side),
         )
 
-    def _finished(self, found: Sequence[Sighting]) -> Iterator[Sighting]:
+    def _finished(self, found: Iterable[Sighting]) -> Iterator[Sighting]:
         return finished(self._link, self._completions, found)
 
     def _read(self, side: Side) -> Iterator[Iterable[Observation]]:

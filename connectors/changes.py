@@ -38,14 +38,16 @@ def apply_change(copy: Copy | None, change: Whole | Fragment) -> Copy | None:
     )
 
 
+_MAIN = frozenset({"main"})
+
+
 def parts_of(change: Whole | Fragment) -> frozenset[str]:
     """The members that a change shows anew."""
     if isinstance(change, Whole):
-        keys = (override.key for override in change.copy.event.overrides)
-        return frozenset({"main", *map(occurrence_part, keys)})
-    keys = (override.key for override in change.overrides)
+        keys = [override.key for override in change.copy.event.overrides]
+        return frozenset({"main", *map(occurrence_part, keys)}) if keys else _MAIN
     main = {"main"} if change.main else set()
-    return frozenset({*main, *map(occurrence_part, keys)})
+    return frozenset({*main, *(occurrence_part(each.key) for each in change.overrides)})
 
 
 def carry_over(
