@@ -336,7 +336,7 @@ def _overtaken(
     return {
         path: Clash(path=path, winner=home, kept=anew[path].after, lost=change.after)
         for path, change in carried(edits, home.other, home, unmasked).items()
-        if path in anew.keys() - own
+        if path in anew.keys() - own and anew[path].after != change.after
     }
 
 

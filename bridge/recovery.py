@@ -109,7 +109,7 @@ def _settle(
         return unit
     desired = jsonform.event_from_json(intent.desired)
     if not connector.capabilities.find_by_key:
-        now = _finished(connector, calendar, shadow, now, desired, tell)
+        now = _finished(connector, calendar, shadow, now, intent, tell)
     if now is None:
         return unit  # its disappearance is news for the next reading
     known = explained(shadow, now, desired)
@@ -124,24 +124,30 @@ def _finished(
     calendar: str,
     shadow: Copy,
     now: Copy | None,
-    desired: Event,
+    intent: Intent,
     tell: Callable[[Mapping[str, str]], None],
 ) -> Copy | None:
     """The unit after the rest of a change. It may have put another unit in the place of this one,
     which would pass for somebody's own; repeating the change finds that one again.
 
     Only what can have such a consequence is repeated over what somebody has changed since."""
-    standing = now or shadow
+    standing, desired = now or shadow, jsonform.event_from_json(intent.desired)
     ours = merge.changes(shadow.event, desired)
     theirs = merge.changes(shadow.event, standing.event)
     contested, overruled = merge.clashes(ours, theirs)
     spared = {path for path in contested if path[-1] not in ("schedule", "exists")}
-    wanted = merge.transfer(shadow.event, desired, standing.event, ours.keys() - spared)
+    # What the change only put back is no difference between the shadow and what was to be.
+    told = intent.lost or {}
+    put_back = {path for path in theirs.keys() - ours.keys() if "/".join(path) in told}
+    wanted = merge.transfer(standing.event, shadow.event, standing.event, put_back)
+    wanted = merge.transfer(shadow.event, desired, wanted, ours.keys() - spared)
     if wanted == standing.event:
         return now
     left = merge.changes(shadow.event, wanted)
     lost = {path: theirs[path] for path in overruled if left.get(path) != theirs[path]}
-    tell({"/".join(path): str(change.after) for path, change in sorted(lost.items())})
+    lost |= {path: theirs[path] for path in put_back}
+    news = {"/".join(path): str(change.after) for path, change in sorted(lost.items())}
+    tell({path: value for path, value in news.items() if told.get(path) != value})
     try:
         return connector.update(calendar, standing, wanted)
     except ConflictError as conflict:

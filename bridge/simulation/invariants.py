@@ -17,7 +17,7 @@ from connectors.errors import RejectedError
 from mappings import jsonform, recurrence, richtext
 from mappings.model import Event, Occurrence
 from mappings.policy import Content, EditVersusDelete
-from mappings.projection import project
+from mappings.projection import all_cancelled, project
 
 PAST = timedelta(days=60)
 FUTURE = timedelta(days=400)
@@ -49,7 +49,8 @@ class _Judge:
         for side in Side:
             named: dict[int, list[Event]] = defaultdict(list)
             for event in self._events[side].values():
-                if (name := name_of(event)) is not None:
+                # A series whose every occurrence is cancelled is nowhere to be seen.
+                if (name := name_of(event)) is not None and not all_cancelled(event):
                     named[name].append(event)
             self._named[side] = named
             self._nameless[side] = [
