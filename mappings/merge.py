@@ -177,6 +177,16 @@ def transfer(before: Event, after: Event, onto: Event, only: Collection[Path] | 
     )
 
 
+def completed(made: Event, wanted: Event) -> Event:
+    """`made`, which was being written as `wanted`, with the exceptions that were still missing.
+    Whatever else is different was done to it since."""
+    if schedule(made) != schedule(wanted):
+        return made
+    missing = wanted.overrides_by_key.keys() - made.overrides_by_key.keys()
+    overrides = (*made.overrides, *(wanted.overrides_by_key[key] for key in missing))
+    return replace(made, overrides=tuple(sorted(overrides, key=lambda item: item.key)))
+
+
 def _spelled(event: Event, other: Event) -> set[Key]:
     """The extra dates of `event` that the other side can only show as exceptions that stand by
     themselves (`mappings.spelled`): they do not follow when the series is changed there."""

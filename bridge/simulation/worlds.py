@@ -100,8 +100,9 @@ class Replacing(MemoryConnector):
             made = self.create(calendar, event, key)
         except ConflictError:
             raise ConflictError("the event was deleted meanwhile", current=None) from None
-        if made.event != event:
-            made = super().update(calendar, made, event)
+        wanted = merge.completed(made.event, event) if now is None else event
+        if made.event != wanted:
+            made = super().update(calendar, made, wanted)
         self.delete(calendar, copy)
         return made
 

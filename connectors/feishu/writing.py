@@ -23,7 +23,7 @@ from connectors.feishu.extras import is_extra
 from connectors.feishu.looking import Looker, regular
 from connectors.feishu.reading import EventReader, in_order, is_stray
 from connectors.feishu.refusals import DEAD_KEY, check_holdable, dead_key, gone, two_stand
-from mappings import feishu, recurrence
+from mappings import feishu, merge, recurrence
 from mappings.errors import UnmappableError
 from mappings.feishu import FeishuDialect
 from mappings.feishu_extras import Extra, marked
@@ -202,7 +202,9 @@ class EventWriter:
         wire = self._in_place_of(calendar, copy, event, stands=stands)
         bare = Copy(ref=str(wire["event_id"]), event=event, members=())
         try:
-            made = self.update(calendar, self._made(calendar, wire, event), event)
+            made = self._made(calendar, wire, event)
+            wanted = event if stands else merge.completed(made.event, event)
+            made = self.update(calendar, made, wanted)
         except RejectedError:
             self._undone(calendar, bare)
             raise

@@ -79,6 +79,19 @@ def test_a_replacement_that_broke_off_is_completed_and_leaves_one_series(
         connector.delete("primary", new)
 
 
+def test_a_replacement_that_is_repeated_leaves_what_people_did_with_the_new_series(
+    bench: Any, ann: Any
+) -> None:
+    connector = bench.connect(ann)
+    old = connector.create("primary", cancelled(WEEKLY, THIRD), KEY)
+    new = connector.update("primary", old, WEEKLY)
+    theirs = edited(moved(new.event, SECOND, start="2026-03-10T15:00"), title="Retrospective")
+    shown = content(connector.update("primary", new, theirs))
+    bench.sandbox.clock.advance(600)
+    assert connector.update("primary", old, WEEKLY).ref == new.ref
+    assert content(fetched(connector, new.ref)) == shown
+
+
 def test_a_replacement_whose_rest_is_refused_for_now_says_that_something_may_stand(
     bench: Any, ann: Any
 ) -> None:
