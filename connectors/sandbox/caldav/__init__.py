@@ -4,7 +4,8 @@ The servers are other people's (Radicale, Xandikos), so nothing of ours decides 
 are development dependencies.
 """
 
+from connectors.sandbox.caldav.digest import Digest
 from connectors.sandbox.caldav.servers import CaldavServer, radicale, xandikos
 from connectors.sandbox.caldav.wire import Wire
 
-__all__ = ["CaldavServer", "Wire", "radicale", "xandikos"]
+__all__ = ["CaldavServer", "Digest", "Wire", "radicale", "xandikos"]

@@ -2,6 +2,7 @@
 
 import http.client
 import re
+import ssl
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -9,6 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 from urllib.parse import urlsplit
 
+from connectors.sandbox.caldav.digest import Digest
 from connectors.sandbox.faults import Faults
 
 Rewrite = Callable[[str, str, bytes], bytes]
@@ -24,15 +26,28 @@ class Wire:
     """A reverse proxy on a free port of loopback. Answers name the paths of the server, never its
     address, so that all further requests come over the wire as well.
 
+    With `tls` it speaks TLS. With `digest` it lets nobody through who does not log in so, and
+    knocks at the server with `basic`, a value of `Authorization`.
+
     `delay` is seconds before each request is passed on. `rewrite` may change the body of an answer,
     `features` replaces the header `DAV`. `waited` is for how many seconds, added up over all
     requests, the server was at work.
     """
 
-    def __init__(self, upstream: str, *, delay: float = 0.0) -> None:
+    def __init__(
+        self,
+        upstream: str,
+        *,
+        delay: float = 0.0,
+        tls: ssl.SSLContext | None = None,
+        digest: Digest | None = None,
+        basic: str = "",
+    ) -> None:
         parts = urlsplit(upstream)
         self.upstream = (parts.hostname or "", parts.port or 80)
         self.delay = delay
+        self.digest, self.basic = digest, basic
+        self._scheme = "https" if tls else "http"
         self.faults = Faults()
         self.requests: list[tuple[str, str]] = []
         self.rewrite: Rewrite = lambda _method, _path, body: body
@@ -41,11 +56,13 @@ class Wire:
         self.waited = 0.0
         self._guard = threading.Lock()
         self._server = _Server(self)
+        if tls:
+            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
 
     @property
     def url(self) -> str:
         """Where the wire begins."""
-        return f"http://127.0.0.1:{self._server.server_port}/"
+        return f"{self._scheme}://127.0.0.1:{self._server.server_port}/"
 
     def __enter__(self) -> Self:
         self._thread = threading.Thread(
@@ -136,6 +153,10 @@ class _Handler(BaseHTTPRequestHandler):
         wire.note(self.command, self.path)
         if wire.delay:
             time.sleep(wire.delay)
+        login = self.headers.get("Authorization", "")
+        if wire.digest and not wire.digest.admits(self.command, self.path, login):
+            self._answer(401, {"WWW-Authenticate": wire.digest.challenge()}, b"")
+            return
         fault = wire.faults.strike(f"{self.command} {self.path}")
         if fault is not None and fault.action == "drop_before":
             self.close_connection = True
@@ -158,6 +179,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _ask(self, body: bytes) -> tuple[int, dict[str, str], bytes]:
         headers = {k: v for k, v in self.headers.items() if k.lower() not in _HOP}
+        if self.server.wire.digest:
+            headers["Authorization"] = self.server.wire.basic
         for attempt in (1, 2):
             if self._upstream is None:
                 self._upstream = http.client.HTTPConnection(*self.server.wire.upstream, timeout=60)

@@ -1,6 +1,8 @@
 """What the connector does about servers that lack something, lie, break off or mail people."""
 
 import re
+import time
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -21,6 +23,7 @@ from connectors.errors import (
     ResyncError,
     RetryableError,
 )
+from connectors.metering import Called, Meter
 from connectors.pacing import FreePacer
 from connectors.sandbox.caldav import CaldavServer, Wire, radicale
 from connectors.sandbox.faults import Fault
@@ -83,13 +86,15 @@ class Tokens:
     """A CalDAV login has no tokens."""
 
 
-def context(naps: list[float]) -> Context:
+def context(naps: list[float], calls: list[Called] | None = None) -> Context:
+    told = [] if calls is None else calls
     return Context(
         now=lambda: datetime(2026, 2, 1, tzinfo=UTC),
         sleep=naps.append,
         random=lambda: 0.5,
         tokens=Tokens(),  # type: ignore[arg-type]
         pacer=lambda _name, _capabilities: FreePacer(),
+        meter=lambda name: Meter(name, monotonic=time.monotonic, report=told.append),
     )
 
 
@@ -110,8 +115,18 @@ def naps() -> list[float]:
 
 
 @pytest.fixture
+def calls() -> list[Called]:
+    """The calls as the meter was told of them."""
+    return []
+
+
+@pytest.fixture
 def desk(
-    server: CaldavServer, settings: dict[str, Any], naps: list[float], request: Any
+    server: CaldavServer,
+    settings: dict[str, Any],
+    naps: list[float],
+    calls: list[Called],
+    request: Any,
 ) -> Iterator[Desk]:
     with Wire(server.url) as wire:
         name = re.sub(r"\W", "-", request.node.name)[-60:].lower()
@@ -120,7 +135,7 @@ def desk(
         assert answer.status_code == 201
         login = {"username": server.user, "password": server.password, "addresses": [ANN]}
         known = PLUGIN.settings(**{"url": wire.url, "accounts": {ANN: login}} | settings)
-        provider = PLUGIN.open("dav", known, context(naps))
+        provider = PLUGIN.open("dav", known, context(naps, calls))
         calendar = f"{wire.url}{server.user}/{name}/"
         yield Desk(wire, server, provider, provider.connect(ANN), calendar)
         provider.close()
@@ -143,6 +158,28 @@ def test_calls_are_as_few_as_they_can_be(desk: Desk) -> None:
         Gone(ref=made[1].ref),
         Whole(copy=changed),
     ]
+
+
+def test_calls_are_counted_as_they_arrive(desk: Desk, calls: list[Called]) -> None:
+    desk.wire.faults.add(Fault("^PUT ", "drop_after", times=1))
+    made = desk.create(1)
+    _, cursor = desk.listing()
+    desk.wire.faults.add(Fault("^REPORT ", "status", status=503, times=1))
+    desk.listing(cursor)
+    desk.connector.delete(desk.calendar, made)
+    assert desk.connector.fetch(desk.calendar, made.ref) is None
+    writes = desk.wire.count("PUT", "DELETE")
+    assert Counter(call.kind for call in calls) == {
+        "read": desk.wire.count() - writes,
+        "write": writes,
+    }
+    assert Counter((call.kind, call.outcome) for call in calls if call.outcome != "ok") == {
+        ("write", "RetryableError"): 1,  # the answer that was lost
+        ("write", "ConflictError"): 1,  # the repetition, which finds the object there
+        ("read", "RetryableError"): 1,
+        ("read", "FatalError"): 1,  # what was deleted
+    }
+    assert {call.connector for call in calls} == {"dav"}
 
 
 def test_a_server_without_sync_tokens_is_followed_by_etags(desk: Desk) -> None:

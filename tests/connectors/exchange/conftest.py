@@ -1,8 +1,6 @@
 """exchangelib's transport against the sandbox, over sockets."""
 
-import ipaddress
 import socket
-import ssl
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass, field
@@ -12,10 +10,6 @@ from time import monotonic
 from typing import Any
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from connectors.contract import Context, Copy
 from connectors.errors import ConnectorError
@@ -27,6 +21,7 @@ from connectors.pacing import FreePacer
 from connectors.sandbox.clock import Clock
 from connectors.sandbox.exchange import ExchangeSandbox, ExchangeSwitches
 from connectors.sandbox.faults import Fault
+from connectors.sandbox.tls import certified
 from mappings import recurrence
 from mappings.model import Event
 
@@ -151,37 +146,7 @@ def copies(changes: list[Any]) -> dict[str, Copy]:
 def encrypt(sandbox: ExchangeSandbox, folder: Path, *names: str) -> Path:
     """Put TLS before a sandbox, with a certificate for 127.0.0.1 and these names; the file with
     what vouches for it."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"sandbox {sandbox.url}")])
-    now = datetime.now(UTC)
-    hosts = [
-        x509.IPAddress(ipaddress.ip_address("127.0.0.1")),
-        *(x509.DNSName(each) for each in names),
-    ]
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName(hosts), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    port = sandbox.url.rpartition(":")[2]
-    bundle, private = folder / f"ca-{port}.pem", folder / f"key-{port}.pem"
-    bundle.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-    private.write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-    )
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(bundle, private)
+    context, bundle = certified(folder, sandbox.url.rpartition(":")[2], *names)
     server = sandbox._server
     server.socket = context.wrap_socket(server.socket, server_side=True)
     server.handle_error = lambda *_: None
