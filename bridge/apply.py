@@ -5,7 +5,7 @@ what the provider answered. Found after a crash it is looked up, never blindly r
 in parallel as far as the provider permits; only the calling thread touches the database.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -358,8 +358,8 @@ class Applier:
             books.journal.append(self._entry(result, action, answer))
             if action.op is not Op.ADOPT:
                 self.counts.count(action.op)
-        if not self._may_stand(result):
-            books.settled += [intent.id for intent in intents]
+        open_ = self._open(result)
+        books.settled += [intent.id for intent in intents if intent.side not in open_]
         if result.error is None:
             self._faults_in_a_row = 0
             row = settled(result)
@@ -378,6 +378,15 @@ class Applier:
             books.journal.append(self._failure(result, row))
             if row.retry_at is None:
                 self.counts.count(Op.PARK)
+
+    def _open(self, result: Result) -> Collection[Side]:
+        """The sides on which the next pass has to look what became of a task. Where one of two
+        writes failed, the row is left as it was, and does not know of the other one either."""
+        if self._may_stand(result):
+            return Side
+        if result.error is None or result.task.as_edit:
+            return ()
+        return {action.side for action, _answer in result.done}
 
     def _may_stand(self, result: Result) -> bool:
         """Whether a failed task may have left something behind: always where the answer was lost,

@@ -14,7 +14,7 @@ from bridge.breaker import blaming
 from bridge.claims import giving_way
 from bridge.records import Intent, JournalEntry, Link, Op, Side, Unit, UnitState
 from bridge.store import Store, Tx
-from connectors.contract import Connector, Copy, fetch_again
+from connectors.contract import Connector, Copy, Replaces, fetch_again
 from connectors.errors import ConflictError, RejectedError
 from mappings import identity, jsonform, merge
 from mappings.errors import UnmappableError
@@ -141,6 +141,9 @@ def _finished(
     put_back = {path for path in theirs.keys() - ours.keys() if "/".join(path) in told}
     wanted = merge.transfer(standing.event, shadow.event, standing.event, put_back)
     wanted = merge.transfer(shadow.event, desired, wanted, ours.keys() - spared)
+    if now is not None and theirs and isinstance(connector, Replaces):
+        # With what somebody did since, the repetition may go another way.
+        connector.abandon(calendar, shadow, desired)
     if wanted == standing.event:
         return now
     left = merge.changes(shadow.event, wanted)

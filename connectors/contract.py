@@ -254,6 +254,15 @@ class LeavesBehind(Protocol):
 
 
 @runtime_checkable
+class Replaces(Protocol):
+    """A connector that makes some changes with a new unit in place of the old one."""
+
+    def abandon(self, calendar: str, copy: Copy, event: Event) -> None:
+        """Take away what an update of `copy` to `event` that broke off may have put beside the old
+        unit, which still stands. Does nothing where no new unit was needed."""
+
+
+@runtime_checkable
 class FetchesAgain(Protocol):
     """A connector that finds all of a unit only if it is told what was seen of it."""
 

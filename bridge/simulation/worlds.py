@@ -83,6 +83,10 @@ EXCHANGE = Likeness(
 LIKENESSES = {item.name: item for item in (PLAIN, FEISHU, GOOGLE, EXCHANGE)}
 
 
+ATTEMPTS = 3
+"""Keys that are tried where something was made with one before and taken away again."""
+
+
 class Replacing(MemoryConnector):
     """Makes a new unit in place of the old one where a change cannot be made to it."""
 
@@ -95,16 +99,27 @@ class Replacing(MemoryConnector):
         now = self.fetch(calendar, copy.ref)
         if now is not None and merge.changes(copy.event, now.event):
             raise ConflictError("the event was changed meanwhile", current=now)
-        key = sha256(f"{calendar} {copy.ref} replaced".encode()).hexdigest()
-        try:
-            made = self.create(calendar, event, key)
-        except ConflictError:
-            raise ConflictError("the event was deleted meanwhile", current=None) from None
+        made = self._in_place_of(calendar, copy, event, stands=now is not None)
         wanted = merge.completed(made.event, event) if now is None else event
         if made.event != wanted:
             made = super().update(calendar, made, wanted)
         self.delete(calendar, copy)
         return made
+
+    def abandon(self, calendar: str, copy: Copy, event: Event) -> None:
+        """See `Replaces`."""
+        if _needs_another(copy.event, event):
+            self.delete(calendar, self._in_place_of(calendar, copy, event, stands=True))
+
+    def _in_place_of(self, calendar: str, copy: Copy, event: Event, *, stands: bool) -> Copy:
+        for attempt in range(ATTEMPTS):
+            name = f"{calendar} {copy.ref} replaced {attempt}"
+            try:
+                return self.create(calendar, event, sha256(name.encode()).hexdigest())
+            except ConflictError:
+                if not stands:
+                    break
+        raise ConflictError("the event was deleted meanwhile", current=None)
 
 
 def _needs_another(old: Event, new: Event) -> bool:

@@ -1,4 +1,4 @@
-"""One call over the official SDK: the only place of this connector that imports `lark_oapi`.
+"""One call over the core of the official SDK (`connectors/feishu/sdk.py`).
 
 Read before changing: the SDK, given app credentials, silently replaces a missing or refused user
 token by the app's own, whose calendars are other ones; and it keeps tenant tokens in a class
@@ -10,7 +10,6 @@ user to another.
 
 import json
 import logging
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http.cookiejar import DefaultCookiePolicy
@@ -21,13 +20,14 @@ import requests
 from requests.adapters import HTTPAdapter
 
 from connectors.errors import ReauthorizeError, RetryableError
+from connectors.feishu import sdk
 from connectors.feishu.errors import PROVIDER, LostAnswerError, Reply
 
-with warnings.catch_warnings():
-    # Its modules ask asyncio for a current event loop and pin old protobuf while being imported.
-    warnings.simplefilter("ignore")
-    import lark_oapi
+sdk.slim()
+with sdk.quiet():
+    from lark_oapi.core.enum import AccessTokenType, HttpMethod
     from lark_oapi.core.http import Transport
+    from lark_oapi.core.model import BaseRequest, Config, RequestOption
 
 # The SDK writes its log to stdout, where our own JSON answers go.
 logging.getLogger("Lark").handlers.clear()
@@ -64,14 +64,8 @@ class Client:
     def __init__(self, origin: str, timeout: float) -> None:
         self._connections = _connections(origin)
         self._execute = _sending_over(self._connections)
-        self._config = (
-            lark_oapi.Client.builder()
-            .domain(origin)
-            .timeout(timeout)
-            .log_level(lark_oapi.LogLevel.ERROR)
-            .build()
-            .config
-        )
+        self._config = Config()
+        self._config.domain, self._config.timeout = origin, timeout
 
     def close(self) -> None:
         """Close the connections."""
@@ -126,12 +120,12 @@ def _sending_over(session: requests.Session) -> FunctionType:
 def _request(call: Call, identity: TokenKind) -> Any:
     """A new request per attempt: sending fills in its headers."""
     kinds = {
-        "user": {lark_oapi.AccessTokenType.USER},
-        "tenant": {lark_oapi.AccessTokenType.TENANT},
+        "user": {AccessTokenType.USER},
+        "tenant": {AccessTokenType.TENANT},
         "none": set(),
     }
-    request = lark_oapi.BaseRequest()
-    request.http_method = lark_oapi.HttpMethod[call.method]
+    request = BaseRequest()
+    request.http_method = HttpMethod[call.method]
     request.uri = call.path
     request.paths = dict(call.ids)
     request.queries = [
@@ -145,7 +139,7 @@ def _request(call: Call, identity: TokenKind) -> Any:
 
 
 def _option(identity: TokenKind, token: str) -> Any:
-    builder = lark_oapi.RequestOption.builder()
+    builder = RequestOption.builder()
     if identity == "user":
         builder = builder.user_access_token(token)
     elif identity == "tenant":

@@ -160,6 +160,10 @@ class FeishuConnector:
         """See `LeavesBehind`: the dates beside a series."""
         self._writer.clear(self.resolve(calendar), copy)
 
+    def abandon(self, calendar: str, copy: Copy, event: Event) -> None:
+        """See `Replaces`; the calls are told at `EventWriter.abandon`."""
+        self._writer.abandon(self.resolve(calendar), copy, event)
+
     def find(self, calendar: str, key: str) -> Copy | None:
         """Not possible: Feishu keeps the key to itself. Repeat the create instead."""
         raise FatalError(f"Feishu cannot look up key {key[:8]}... in {calendar}", provider=PROVIDER)

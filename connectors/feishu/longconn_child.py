@@ -20,6 +20,8 @@ import threading
 from queue import Empty, Queue
 from typing import Any
 
+from connectors.feishu import sdk
+
 
 def main() -> None:
     """Serve until killed, until the parent is gone, or until the SDK gives up."""
@@ -50,10 +52,7 @@ def _end(say: Any, error: BaseException) -> None:
 
 
 def _client(config: dict[str, Any], say: Any, durable: "Queue[int]") -> Any:
-    import lark_oapi
-    from lark_oapi.ws import client as ws
-
-    class Relay(lark_oapi.EventDispatcherHandler):  # type: ignore[misc]
+    class Relay:
         """Passes every event on, whatever its type: a refusal would only bring it back."""
 
         number = 0
@@ -68,6 +67,12 @@ def _client(config: dict[str, Any], say: Any, durable: "Queue[int]") -> Any:
                 raise TimeoutError("the event was not stored in time") from None
 
         do_without_validation = _do_without_validation  # its name before lark-oapi 1.6
+
+    sdk.slim()
+    sdk.replace_handler(Relay)
+    with sdk.quiet():
+        from lark_oapi.core.enum import LogLevel
+        from lark_oapi.ws import client as ws
 
     class Watched(ws.Client):  # type: ignore[misc]
         """Tells of every frame, and ends the process where the SDK would go silent."""
@@ -92,7 +97,7 @@ def _client(config: dict[str, Any], say: Any, durable: "Queue[int]") -> Any:
         config["app_secret"],
         event_handler=Relay(),
         domain=config["domain"],
-        log_level=lark_oapi.LogLevel.CRITICAL,
+        log_level=LogLevel.CRITICAL,
     )
 
 

@@ -159,6 +159,12 @@ class EventWriter:
             if event_id and self._look.untouched(calendar, copy, override, event_id):
                 self._api.delete(calendar, event_id)
 
+    def abandon(self, calendar: str, copy: Copy, event: Event) -> None:
+        """See `Replaces`. One POST, which finds the attempt or makes another, and a delete."""
+        if feishu.needs_recreation(copy.event, event) or _revives(copy.event, event):
+            wire = self._in_place_of(calendar, copy, event, stands=True)
+            self._undone(calendar, Copy(ref=str(wire["event_id"]), event=event, members=()))
+
     def answer(self, calendar: str, copy: Copy, response: Response) -> Copy:
         """Answer an invitation. One POST, which tells the organiser and no one else."""
         try:
@@ -481,3 +487,14 @@ def _with_news(event: Event, shown: Event, news: Collection[str]) -> Event:
 
 def _schedule(event: Event) -> tuple[object, ...]:
     return event.when, event.rule
+
+
+def _revives(old: Event, new: Event) -> bool:
+    """Whether an occurrence that was taken away is to take place again."""
+    wanted = new.overrides_by_key
+    return any(
+        override.cancelled
+        and is_member(new, override.key)
+        and not (override.key in wanted and wanted[override.key].cancelled)
+        for override in old.overrides
+    )

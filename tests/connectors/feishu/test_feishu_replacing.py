@@ -1,5 +1,6 @@
 """What Feishu has no call for is done by a new event in the place of the old one, once."""
 
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -173,3 +174,36 @@ def test_a_series_with_guests_is_not_replaced_behind_their_backs(
     with pytest.raises(RejectedError, match="attendees"):
         connector.update("primary", copy, replace(copy.event, overrides=()))
     assert fetched(connector, made.ref) == copy
+
+
+@pytest.mark.parametrize("broken", range(4))
+def test_a_replacement_that_people_overtook_is_taken_away(
+    bench: Any, ann: Any, broken: int
+) -> None:
+    connector = bench.connect(ann, attempts=1)
+    old = connector.create("primary", cancelled(WEEKLY, THIRD), KEY)
+    wanted = moved(WEEKLY, SECOND, start="2026-03-10T15:00")
+    if broken:
+        bench.sandbox.faults.add(Fault(WRITES, "drop_after", skip=broken - 1))
+        with suppress(ConnectorError):
+            connector.update("primary", old, wanted)
+        bench.sandbox.faults.clear()
+        bench.sandbox.clock.advance(600)
+    if connector.fetch("primary", old.ref) is None:
+        assert broken == 3, "the old series goes last"
+        return
+    theirs = connector.update("primary", old, edited(old.event, title="Retrospective"))
+    connector.abandon("primary", old, wanted)
+    assert {item["event_id"].rpartition("_")[0] for item in alive(bench, ann)} == {old.ref[:-2]}
+    assert fetched(connector, old.ref).event == theirs.event
+    again = connector.update("primary", theirs, edited(wanted, title="Retrospective"))
+    assert content(again) == content(fetched(connector, again.ref))
+    assert {item["event_id"].rpartition("_")[0] for item in alive(bench, ann)} == {again.ref[:-2]}
+
+
+def test_nothing_is_made_to_take_away_what_needed_no_replacement(bench: Any, ann: Any) -> None:
+    connector = bench.connect(ann)
+    old = connector.create("primary", WEEKLY, KEY)
+    before = len(bench.sandbox.calls())
+    connector.abandon("primary", old, edited(WEEKLY, title="Retrospective"))
+    assert len(bench.sandbox.calls()) == before
