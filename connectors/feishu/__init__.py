@@ -18,7 +18,7 @@ class FeishuPlugin:
     settings = Settings
 
     def open(self, name: str, settings: Settings, context: "Context") -> "FeishuProvider":
-        """A provider for one app; imports the SDK, which takes seconds."""
+        """A provider for one app; imports the SDK."""
         from connectors.feishu.provider import FeishuProvider
 
         return FeishuProvider(name, settings, context)

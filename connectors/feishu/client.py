@@ -30,7 +30,9 @@ with sdk.quiet():
     from lark_oapi.core.model import BaseRequest, Config, RequestOption
 
 # The SDK writes its log to stdout, where our own JSON answers go.
-logging.getLogger("Lark").handlers.clear()
+_log = logging.getLogger("Lark")
+_log.handlers.clear()
+_log.setLevel(logging.ERROR)
 
 TokenKind = Literal["user", "tenant", "none"]
 _CONNECTIONS = 32

@@ -23,6 +23,19 @@ def test_validating_a_config_imports_no_sdk() -> None:
     subprocess.run([sys.executable, "-c", program], check=True)
 
 
+def test_neither_calls_nor_the_long_connection_load_the_sdk_s_catalogue() -> None:
+    """It costs each process seconds and 130 MiB."""
+    facts = {"app_id": "cli_1", "app_secret": "s3cret", "domain": "http://127.0.0.1"}
+    program = (
+        "import sys; from connectors.feishu.client import Client; "
+        "Client('http://127.0.0.1', 1).close(); "
+        "from connectors.feishu.longconn_child import _client; "
+        f"_client({facts | {'timeout': 1, 'patience': 1}!r}, print, None); "
+        "sys.exit(sum(name.startswith('lark_oapi.api') for name in sys.modules))"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
+
+
 @pytest.mark.parametrize(
     ("domain", "api", "accounts"),
     [
