@@ -1,6 +1,7 @@
 """One configured Exchange organization: hands out connectors and listens for news."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from threading import Lock
 
 from connectors.capabilities import Capabilities, RateBudget
@@ -14,6 +15,7 @@ from connectors.exchange.examine import examine
 from connectors.exchange.recall import Recall
 from connectors.exchange.settings import Settings
 from connectors.exchange.streaming import Streams
+from connectors.pacing import JointPacer
 from mappings.exchange import LIMITS
 
 
@@ -44,6 +46,8 @@ class ExchangeProvider:
         self._settings = settings
         self._context = context
         self._capabilities = capabilities_of(settings)
+        everybody = RateBudget(per_minute=settings.server_calls_per_minute, shared_by="app")
+        self._server = replace(self._capabilities, budget=everybody)
         discovery = Discovery(settings, network)
         self._organization = Organization(settings, settings.max_connections, discovery)
         self._lock = Lock()
@@ -113,7 +117,10 @@ class ExchangeProvider:
         return Client(
             organization=organization,
             account=account,
-            pacer=context.pacer(f"{self._name}/{account}", self._capabilities),
+            pacer=JointPacer(
+                context.pacer(f"{self._name}/{account}", self._capabilities),
+                context.pacer(self._name, self._server),
+            ),
             meter=context.meter(self._name),
             sleep=context.sleep,
             random=context.random,

@@ -79,10 +79,10 @@ class Settings(BaseModel):
     `impersonation` (the ApplicationImpersonation role). `zone` is the time zone of the mailboxes,
     in which their all-day events are days; `zones` names those that have another. `version` only
     saves a question; an older server is found out. `ca_bundle` is a file with the certificates
-    that are trusted. `calls_per_minute` and `max_connections` stay below what the server's
-    throttling policy permits (EWSMaxConcurrency 27). `max_streams` bounds the streaming
-    connections, each with up to 200 calendars: HangingConnectionLimit is 3 on premises and 10 at
-    Exchange Online.
+    that are trusted. `calls_per_minute` for a mailbox, `server_calls_per_minute` for all together
+    and `max_connections` stay below what the server's throttling policy permits
+    (EWSMaxConcurrency 27). `max_streams` bounds the streaming connections, each with up to 200
+    calendars: HangingConnectionLimit is 3 on premises and 10 at Exchange Online.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
@@ -98,6 +98,7 @@ class Settings(BaseModel):
     version: Literal["2010", "2013", "2016", "2019", "online"] = "2016"
     max_connections: int = Field(default=8, ge=1, le=100)
     calls_per_minute: float | None = Field(default=None, gt=0)
+    server_calls_per_minute: float | None = Field(default=None, gt=0)
     timeout_seconds: float = Field(default=60, gt=0)
     zone: Zone = "UTC"
     zones: dict[str, Zone] = Field(default_factory=dict)

@@ -130,6 +130,11 @@ BAD = {
         "connectors.exchange.calls_per_minute",
         "greater",
     ),
+    "no calls for anybody": (
+        GOOD.replace("zone: Asia/Shanghai", "server_calls_per_minute: 0"),
+        "connectors.exchange.server_calls_per_minute",
+        "greater",
+    ),
 }
 
 

@@ -11,13 +11,13 @@ from typing import Any
 
 import pytest
 
+from connectors.capabilities import Capabilities
 from connectors.contract import Context, Copy
 from connectors.errors import ConnectorError
 from connectors.exchange import PLUGIN
 from connectors.exchange.connections import Network, Service
 from connectors.exchange.provider import ExchangeProvider
 from connectors.exchange.settings import Settings
-from connectors.pacing import FreePacer
 from connectors.sandbox.clock import Clock
 from connectors.sandbox.exchange import ExchangeSandbox, ExchangeSwitches
 from connectors.sandbox.faults import Fault
@@ -51,6 +51,19 @@ class NoTokens:
 
 
 @dataclass
+class Tally:
+    """A budget that is never spent."""
+
+    told: list[str]
+
+    def wait(self, operation: str) -> None:
+        self.told.append(operation)
+
+    def slow_down(self, operation: str, seconds: float) -> None:
+        self.told.append(f"{operation} after {seconds:g} s")
+
+
+@dataclass
 class Exchange:
     """The sandbox with Alice's mailbox, and providers that talk to it."""
 
@@ -58,6 +71,8 @@ class Exchange:
     slept: list[float] = field(default_factory=list)
     logged: list[str] = field(default_factory=list)
     providers: list[Any] = field(default_factory=list)
+    paced: dict[tuple[str, float | None], list[str]] = field(default_factory=dict)
+    """Name and calls per minute of each budget, with what it was asked and told."""
 
     def context(self) -> Context:
         return Context(
@@ -65,9 +80,12 @@ class Exchange:
             sleep=self.slept.append,
             random=lambda: 0.0,
             tokens=NoTokens(),
-            pacer=lambda _name, _capabilities: FreePacer(),
+            pacer=self.pacer,
             log=lambda message, **facts: self.logged.append(f"{message} {facts}"),
         )
+
+    def pacer(self, name: str, capabilities: Capabilities) -> Tally:
+        return Tally(self.paced.setdefault((name, capabilities.budget.per_minute), []))
 
     def provider(self, **settings: Any) -> Any:
         known = {

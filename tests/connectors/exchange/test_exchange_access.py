@@ -171,6 +171,24 @@ def test_a_server_that_is_busy_for_long_is_left_alone(exchange: Exchange) -> Non
     assert caught.value.after == 300.0
 
 
+def test_a_call_counts_for_its_mailbox_and_for_all_together_and_patience_for_the_mailbox(
+    exchange: Exchange,
+) -> None:
+    provider = exchange.provider(calls_per_minute=30, server_calls_per_minute=90)
+    exchange.sandbox.add_mailbox("bob@office.example")
+    exchange.sandbox.delegate("bob@office.example", ALICE)
+    exchange.sandbox.fail("FindFolder", "ErrorServerBusy", backoff=7000)
+    for account in (ALICE.upper(), "bob@office.example"):
+        provider.connect(account).calendars()
+    ours = exchange.paced[f"exchange/{ALICE}", 30]
+    theirs = exchange.paced["exchange/bob@office.example", 30]
+    everybody = exchange.paced["exchange", 90]
+    assert ours.count("calls after 7 s") == 1
+    assert theirs == ["calls"] * len(theirs)
+    assert everybody == ["calls"] * (len(ours) - 1 + len(theirs))
+    assert len(everybody) == len(exchange.calls())
+
+
 def test_an_inner_busy_counts_as_busy(exchange: Exchange) -> None:
     calendar = exchange.calendar()
     exchange.sandbox.faults.add(Fault("op=SyncFolderItems$", "rewrite", name="inner_busy"))
