@@ -12,6 +12,7 @@ from bridge.decision import GONE, Rules, Seen
 from bridge.reconcile import decide
 from bridge.records import WHOLE, JournalEntry, Link, LinkState, Op, Side, Unit, UnitState
 from bridge.travel import difference
+from bridge.wording import field_words
 from connectors.contract import Connector, Copy, HasAddresses, HoldsOtherwise, fetch_again
 from connectors.errors import ConnectorError
 from mappings import jsonform, merge, recurrence
@@ -242,7 +243,7 @@ def _sight_text(unit: Unit, side: Side, seen: Mapping[Side, Sight] | None) -> st
             return f"cannot be read: {fault}"
         case Copy(event=event) if shadow is not None:
             fields = sorted({path[-1] for path in merge.changes(shadow.event, event)})
-            return f"changed since: {', '.join(fields)}" if fields else "as last seen"
+            return f"changed since: {field_words(fields)}" if fields else "as last seen"
         case Copy():
             return "stands there"
         case _:
@@ -283,7 +284,12 @@ def _values(event: Event) -> dict[str, str]:
     for name in merge.DETAIL_FIELDS:
         if name != "title":
             values[name] = _told(getattr(event.details, name))
+    values["reminders"] = ", ".join(map(_reminder, event.details.reminders or ()))
     return values
+
+
+def _reminder(minutes: int) -> str:
+    return f"{abs(minutes)} min {'before' if minutes >= 0 else 'after'}"
 
 
 def when_text(event: Event) -> str:
@@ -381,7 +387,7 @@ def _next(
     if decision.actions:
         return tuple(
             f"{action.op.value} on {action.side.value}"
-            + (f": {', '.join(action.fields)}" if set(action.fields) - {"*"} else "")
+            + (f": {field_words(action.fields)}" if set(action.fields) - {"*"} else "")
             + f" ({action.cause})"
             + (", unless the delete guard holds the link" if action.op is Op.DELETE else "")
             for action in decision.actions

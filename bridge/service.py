@@ -131,7 +131,7 @@ class Service:
         if self._absent:
             self._newcomers = threading.Thread(target=self._await, name="newcomers", daemon=True)
             self._newcomers.start()
-        self._log.info("running %s link(s)", len(links))
+        self._log.info("working on links: %s", len(links))
 
     @property
     def _hears(self) -> bool:
@@ -168,7 +168,7 @@ class Service:
         with self._store.begin() as tx:
             tx.hint([item.link.id for item in found], self._now())
         self._workers.wake()
-        self._log.info("%s link(s) more", len(found))
+        self._log.info("links that could start now: %s", len(found))
 
     def stop(self) -> None:
         """End within ten seconds; what was being done is taken up by the next start."""
@@ -339,9 +339,8 @@ class Service:
             fence(tx)
             changes = tx.put_calendars(end.connector, end.account, calendars)
         if changes:
-            self._runtime.log(
-                "calendars changed", connector=end.connector, account=end.account, changes=changes
-            )
+            told = {"connector": end.connector, "account": end.account, **changes.counts()}
+            self._runtime.log("calendars changed", **told)
         if all(calendar.id != end.calendar for calendar in calendars):
             raise FatalError(
                 f"calendar {end.calendar} is no longer in the list of {end.account}; nothing was "

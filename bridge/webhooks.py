@@ -162,7 +162,11 @@ class WebServer:
         try:
             self._socket = socket.create_server((self._host, int(port)))
         except (OSError, OverflowError) as error:
-            raise OSError(f"cannot listen on {listen}: {error}") from None
+            reason = getattr(error, "strerror", None) or error
+            raise OSError(
+                f"cannot listen on {listen}: {reason}; `service.listen` in the config chooses "
+                "another address"
+            ) from None
         config = uvicorn.Config(
             webhooks.app(beside),
             host=self._host,

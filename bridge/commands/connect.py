@@ -22,15 +22,23 @@ PAGE = (
 @command("connect", help="Give consent for one account in a browser.")
 @click.argument("connector")
 @click.option("--user", required=True, help="The user in the config.")
+@click.option("--account", help="Which one, if the user has several there.")
 @click.option("--paste", is_flag=True, help="No browser here: paste the address it ends up at.")
 @click.option("--port", default=8378, show_default=True, help="Loopback port of the redirect.")
 @click.option("--timeout", default=300, show_default=True, help="Seconds to wait for the browser.")
 def connect(
-    session: Session, connector: str, user: str, port: int, timeout: int, *, paste: bool
+    session: Session,
+    connector: str,
+    user: str,
+    account: str | None,
+    port: int,
+    timeout: int,
+    *,
+    paste: bool,
 ) -> int:
     """Send the user to the provider, take the code, store the tokens."""
     with session.runtime() as runtime:
-        account = _account(runtime, connector, user)
+        account = _account(runtime, connector, user, account)
         provider = runtime.provider(connector)
         if not isinstance(provider, Consents):
             raise UsageError(f"connector {connector!r} needs no consent of a user")
@@ -55,15 +63,21 @@ def connect(
     return 0
 
 
-def _account(runtime: Runtime, connector: str, user: str) -> str:
+def _account(runtime: Runtime, connector: str, user: str, wanted: str | None) -> str:
     if connector not in runtime.config.connectors:
         names = ", ".join(runtime.config.connectors)
         raise UsageError(f"no connector {connector!r} in the config; there are: {names}")
-    for link in runtime.select(user=user):
-        for end in (link.a, link.b):
-            if end.connector == connector:
-                return end.account
-    raise UsageError(f"user {user!r} has no account at {connector!r}")
+    ends = [end for link in runtime.select(user=user) for end in (link.a, link.b)]
+    known = dict.fromkeys(end.account for end in ends if end.connector == connector)
+    found = [account for account in known if wanted in (None, account)]
+    if len(found) == 1:
+        return found[0]
+    if not known:
+        raise UsageError(f"user {user!r} has no account at {connector!r}")
+    raise UsageError(
+        f"user {user!r} has these accounts at {connector!r}: {', '.join(known)}; say one of them "
+        "with --account"
+    )
 
 
 def _wait(port: int, timeout: int) -> str:

@@ -13,12 +13,13 @@ import click
 
 from bridge.commands.session import Session, advice, command
 from bridge.config import LinkConfig
+from bridge.decision import Action
 from bridge.errors import UsageError
 from bridge.plan import LinkPlan, action_json, plan_json, stale
-from bridge.reconcile import Action
 from bridge.records import LinkState, RunKind
 from bridge.runtime import Absent, ReadyLink, Runtime
 from bridge.sync import Outcome
+from bridge.wording import counted, field_words, side_names, sides
 from connectors.errors import ConnectorError
 from mappings.policy import Window
 
@@ -47,13 +48,14 @@ until_option = click.option("--until", metavar="DAY", callback=_day, help="Event
 def plan(session: Session, user: str | None, link: str | None, output: str | None) -> int:
     """Print the plan of the chosen links."""
     with session.runtime(keep=False) as runtime:
-        plans = _plans(runtime, runtime.select(user, link))
+        links = runtime.select(user, link)
+        plans = _plans(runtime, links)
     value = plan_json(plans)
     if output:
         names = [item.link for item in plans]
         saved = {"version": PLAN_VERSION, "of": names, **value}
         Path(output).write_text(json.dumps(saved, ensure_ascii=False, indent=1), encoding="utf-8")
-    session.show(value, lambda: _print_plan(value))
+    session.show(value, lambda: _print_plan(value, links))
     return 1 if any(item.held for item in plans) else 0
 
 
@@ -61,11 +63,13 @@ def _plans(runtime: Runtime, links: Sequence[LinkConfig]) -> list[LinkPlan]:
     return [runtime.link_pass(item).plan() for item in runtime.ready(links, store=False)]
 
 
-def _print_plan(value: dict[str, Any]) -> None:
+def _print_plan(value: dict[str, Any], links: Sequence[LinkConfig]) -> None:
+    known = {link.name: side_names(link) for link in links}
     for item in value["actions"]:
-        fields = ", ".join(item["fields"])
+        names, fields = known[item["link"]], field_words(item["fields"])
         click.echo(
-            f"{item['link']}: {item['op']:6} on {item['side']}  {item['title']!r}  ({item['cause']}"
+            f"{item['link']}: {item['op']:6} at {names[item['side']]}  {item['title']!r}  "
+            f"({sides(item['cause'], names)}"
             f"{f'; {fields}' if fields and fields != '*' else ''})"
         )
     for item in value["links"]:
@@ -73,7 +77,7 @@ def _print_plan(value: dict[str, Any]) -> None:
             click.echo(f"{item['link']}: would park an event: {reason}")
         if item["held"]:
             click.echo(f"{item['link']}: would be held: {item['held']}")
-    click.echo(f"{len(value['actions'])} action(s)")
+    click.echo(counted(len(value["actions"]), "action"))
 
 
 @command("apply", help="Do exactly what a saved plan says, or refuse if it is stale.")
@@ -130,9 +134,10 @@ def backfill(
         links = [_bounded(item, now, since, until) for item in runtime.select(user, link)]
         if dry_run:
             ready = runtime.ready(links, store=False)
-            value = plan_json([runtime.link_pass(item, full=True).plan() for item in ready])
-            session.show(value, lambda: _print_plan(value))
-            return 0
+            plans = [runtime.link_pass(item, full=True).plan() for item in ready]
+            value = plan_json(plans)
+            session.show(value, lambda: _print_plan(value, links))
+            return 1 if any(item.held for item in plans) else 0
         return _run(session, runtime, links, RunKind.BACKFILL)
 
 
@@ -259,4 +264,4 @@ def _print_outcomes(outcomes: Sequence[Outcome], value: dict[str, Any]) -> None:
             f"{counts.deleted} deleted, {counts.adopted} adopted, {counts.parked} parked"
             + (f"; HELD: {outcome.held}" if outcome.held else "")
         )
-    click.echo(f"{value['writes']} write(s) in {value['seconds']} s")
+    click.echo(f"{counted(value['writes'], 'write')} in {value['seconds']} s")

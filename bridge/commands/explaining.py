@@ -6,6 +6,7 @@ from bridge.commands.copying import link_option
 from bridge.commands.finding import find, show_matches
 from bridge.commands.session import Session, command
 from bridge.explain import DecisionView, Explanation, FieldView, explain, look
+from bridge.wording import Names, field_words, side_names, sides
 
 DECISIONS = 10
 WIDTH = 44
@@ -33,23 +34,24 @@ def explain_command(session: Session, event: str, link: str | None, *, offline: 
             connectors,
             None if offline else look(item.link, item.unit, connectors),
         )
-    session.show(value.to_json(), lambda: _print(value))
+    names = side_names(item.link)
+    session.show(value.to_json(), lambda: _print(value, names))
     return 0
 
 
-def _print(value: Explanation) -> None:
+def _print(value: Explanation, names: Names) -> None:
     click.echo(f"{value.title!r} on link {value.link}, unit {value.unit}")
-    click.echo(f"  {value.state}")
+    click.echo(f"  {sides(value.state, names)}")
     for side in value.sides:
         whose = " (the bridge's copy)" if side.ours else ""
-        click.echo(f"\n{side.side.value}: {side.connector} {side.account}{whose}: {side.now}")
+        click.echo(f"\n{side.connector} {side.account}{whose}: {side.now}")
         if side.ref is not None:
             click.echo(f"   {side.title!r} {side.when}")
             click.echo(f"   id {side.ref} in calendar {side.calendar}")
         if side.address:
             click.echo(f"   {side.address}")
     if value.fields:
-        click.echo(f"\n  {'':12} {'a':{WIDTH}}  b")
+        click.echo(f"\n  {'':12} {names['a']:{WIDTH}}  {names['b']}")
         for field in value.fields:
             click.echo(_row(field))
     for loss in value.losses:
@@ -57,10 +59,10 @@ def _print(value: Explanation) -> None:
     if value.decisions:
         click.echo("\nwhat happened:")
         for item in value.decisions:
-            click.echo(f"  {line(item)}")
+            click.echo(f"  {line(item, names)}")
     click.echo("\nnext:")
     for step in value.next:
-        click.echo(f"  {step}")
+        click.echo(f"  {sides(step, names)}")
 
 
 def _row(field: FieldView) -> str:
@@ -73,11 +75,13 @@ def _cut(text: str) -> str:
     return text if len(text) <= WIDTH else f"{text[: WIDTH - 3]}..."
 
 
-def line(item: DecisionView) -> str:
+def line(item: DecisionView, names: Names) -> str:
     """One thing that happened, in one line."""
-    where = f" on {item.side.value}" if item.side else ""
-    fields = f" [{', '.join(item.fields)}]" if item.fields else ""
+    where = f" at {names[item.side.value]}" if item.side else ""
+    fields = f" [{field_words(item.fields)}]" if item.fields else ""
     lost = "".join(f"; overruled {name} = {value}" for name, value in item.lost.items())
     by = f"run {item.run}" if item.run else "by hand"
     when = item.at.isoformat(sep=" ", timespec="seconds").removesuffix("+00:00")
-    return f"{when} {by}: {item.op}{where} {item.title!r}{fields} ({item.cause}){lost}"
+    return (
+        f"{when} {by}: {item.op}{where} {item.title!r}{fields} ({sides(item.cause, names)}){lost}"
+    )

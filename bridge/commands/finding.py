@@ -28,6 +28,12 @@ class Found:
         """The link's row."""
         return self.ready.link
 
+    @property
+    def when(self) -> str:
+        """When the event takes place, for people; empty if it could never be read."""
+        copy = self.unit.a or self.unit.b
+        return when_text(replace(copy.event, rdates=())) if copy else ""
+
 
 def find(runtime: Runtime, text: str, link: str | None = None) -> list[Found]:
     """The units that may be meant, of configured links. Raises `UsageError` if there is none."""
@@ -66,7 +72,7 @@ def show_matches(session: Session, found: list[Found]) -> None:
             "unit": item.unit.id,
             "link": item.link.name,
             "title": title_of(item.unit),
-            "when": _when(item.unit),
+            "when": item.when,
             "state": item.unit.state.value,
         }
         for item in found
@@ -78,11 +84,6 @@ def show_matches(session: Session, found: list[Found]) -> None:
             click.echo(f"  {row['unit']}  {row['link']}  {row['title']!r}  {row['when']}")
 
     session.show({"matches": rows}, text)
-
-
-def _when(unit: Unit) -> str:
-    copy = unit.a or unit.b
-    return when_text(replace(copy.event, rdates=())) if copy else ""
 
 
 def _named(unit: Unit, name: str) -> bool:

@@ -12,8 +12,9 @@ from bridge.commands.session import Session, command, confirmed
 from bridge.deeds import Undone
 from bridge.errors import UsageError
 from bridge.explain import decision_json, decision_view
-from bridge.records import JournalEntry, Run
+from bridge.records import JournalEntry, Link, Run
 from bridge.runtime import ReadyLink, Runtime
+from bridge.wording import Names, field_words, side_names
 
 SHOWN = 20
 
@@ -42,9 +43,9 @@ def journal(
         runs = {entry.run_id: runtime.store.run(entry.run_id) for entry in entries}
         if number is not None:
             runs[number] = runtime.store.run(number)
-        names = {known.id: known.name for known in runtime.store.links()}
-    rows = [_run_json(id_, run, entries, names) for id_, run in runs.items()]
-    session.show({"runs": rows}, lambda: _print_runs(runs, entries, names))
+        links = {known.id: known for known in runtime.store.links()}
+    rows = [_run_json(id_, run, entries, links) for id_, run in runs.items()]
+    session.show({"runs": rows}, lambda: _print_runs(runs, entries, links))
     return 0
 
 
@@ -57,13 +58,13 @@ def _link_id(runtime: Runtime, name: str | None) -> int | None:
 
 
 def _run_json(
-    id_: int, run: Run | None, entries: list[JournalEntry], names: dict[int, str]
+    id_: int, run: Run | None, entries: list[JournalEntry], links: dict[int, Link]
 ) -> dict[str, Any]:
     its = [entry for entry in entries if entry.run_id == id_]
     link = run.link_id if run else its[0].link_id
     return {
         "run": id_,
-        "link": names.get(link, ""),
+        "link": links[link].name if link in links else "",
         "kind": run.kind.value if run else "by hand",
         "started": run.started.isoformat(timespec="seconds") if run else None,
         "ended": run.ended.isoformat(timespec="seconds") if run and run.ended else None,
@@ -76,7 +77,7 @@ def _run_json(
 
 
 def _print_runs(
-    runs: dict[int, Run | None], entries: list[JournalEntry], names: dict[int, str]
+    runs: dict[int, Run | None], entries: list[JournalEntry], links: dict[int, Link]
 ) -> None:
     if not runs:
         click.echo("nothing was done yet, or nothing like that")
@@ -84,11 +85,12 @@ def _print_runs(
         if run is not None:
             started = run.started.isoformat(sep=" ", timespec="seconds")
             outcome = run.outcome or "not ended"
-            click.echo(f"run {id_}: {run.kind.value} of {names.get(run.link_id, '?')}, "
+            click.echo(f"run {id_}: {run.kind.value} of {links[run.link_id].name}, "
                        f"{started}: {outcome}")  # fmt: skip
         for entry in entries:
             if entry.run_id == id_:
-                click.echo(f"  {line(decision_view(entry))}")
+                names = side_names(links[entry.link_id])
+                click.echo(f"  {line(decision_view(entry), names)}")
 
 
 @command("undo", help="Take back what a run did, on the side where it did it, without mail.")
@@ -104,21 +106,21 @@ def undo(
     with session.runtime() as runtime:
         found = _run(runtime, run, link)
         ready = _ready(runtime, found, link)
-
+        names = side_names(ready.link)
         if dry_run or not yes:
             told = orders.undo_of(runtime, ready, found, force=force).preview()
             if dry_run:
-                session.show(_preview_json(told), lambda: _preview(told))
+                session.show(_preview_json(told), lambda: _preview(told, names))
                 return 0
             if not told.actions:
-                session.show(told.to_json(), lambda: _preview(told))
+                session.show(told.to_json(), lambda: _preview(told, names))
                 return 1 if told.left else 0
             if not session.as_json:
-                _preview(told)
+                _preview(told, names)
             confirmed(f"undo run {found.id} of {ready.link.name}?")
         with runtime.store.lock("link", ready.link.uid):
             done = orders.undo_of(runtime, ready, found, force=force).run()
-    session.show(done.to_json(), lambda: _print_undone(done))
+    session.show(done.to_json(), lambda: _print_undone(done, names))
     return 1 if done.left or done.failed else 0
 
 
@@ -160,19 +162,19 @@ def _preview_json(told: Undone) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _preview(told: Undone) -> None:
+def _preview(told: Undone, names: Names) -> None:
     for action in told.actions[:SHOWN]:
-        fields = f" [{', '.join(action.fields)}]" if action.fields != ("*",) else ""
-        click.echo(f"  {action.op.value} on {action.side.value} {action.title!r}{fields}")
+        fields = f" [{field_words(action.fields)}]" if action.fields != ("*",) else ""
+        click.echo(f"  {action.op.value} at {names[action.side.value]} {action.title!r}{fields}")
     if len(told.actions) > SHOWN:
         click.echo(f"  and {len(told.actions) - SHOWN} more")
-    _print_left(told)
+    _print_left(told, names)
     if not told.actions:
         click.echo(f"nothing of run {told.run} is left to be undone")
 
 
-def _print_undone(done: Undone) -> None:
-    _print_left(done)
+def _print_undone(done: Undone, names: Names) -> None:
+    _print_left(done, names)
     counts = done.counts
     click.echo(
         f"{done.link}: run {done.number} undid run {done.run}: {counts.created} restored, "
@@ -181,9 +183,9 @@ def _print_undone(done: Undone) -> None:
     )
 
 
-def _print_left(told: Undone) -> None:
+def _print_left(told: Undone, names: Names) -> None:
     for item in told.left[:SHOWN]:
-        fields = f" [{', '.join(item.fields)}]" if item.fields else ""
-        click.echo(f"  stays: {item.title!r} on {item.side.value}{fields}: {item.why}")
+        fields = f" [{field_words(item.fields)}]" if item.fields else ""
+        click.echo(f"  stays: {item.title!r} at {names[item.side.value]}{fields}: {item.why}")
     if told.left and any(item.fields for item in told.left):
         click.echo("  --force overwrites what somebody changed since")

@@ -59,6 +59,8 @@ def init(
     target = Path(path)
     if target.exists() and not force:
         raise UsageError(f"{path} is there already; --force overwrites it")
+    if not target.parent.is_dir():
+        raise UsageError(f"there is no folder {target.parent}; make it first")
     asking = sys.stdin.isatty() and not yes and not session.as_json
     key_file = target.with_suffix(".key")
     trial = practice(sandbox) if sandbox else None

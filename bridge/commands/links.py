@@ -13,6 +13,7 @@ from bridge.plan import LinkPlan
 from bridge.records import LinkState, Op
 from bridge.runtime import ReadyLink, Runtime
 from bridge.unlink import Unlinked
+from bridge.wording import Names, counted, side_names, sides
 
 link_argument = click.argument("link")
 yes_option = click.option("--yes", is_flag=True, help="Do not ask.")
@@ -51,13 +52,16 @@ def approve(session: Session, link: str, *, yes: bool) -> int:
 
 def _print_held(ready: ReadyLink, told: LinkPlan) -> None:
     click.echo(f"{ready.link.name} is held: {ready.link.reason}")
+    names = side_names(ready.link)
     deletions = [action for action in told.actions if action.op is Op.DELETE]
     for action in deletions[:SHOWN]:
-        click.echo(f"  delete on {action.side.value} {action.title!r} ({action.cause})")
+        why = sides(action.cause, names)
+        click.echo(f"  delete at {names[action.side.value]} {action.title!r} ({why})")
     if len(deletions) > SHOWN:
         click.echo(f"  and {len(deletions) - SHOWN} more")
     click.echo(
-        f"  {len(deletions)} deletion(s), {len(told.actions) - len(deletions)} other change(s)"
+        f"  {counted(len(deletions), 'deletion')}, "
+        f"{counted(len(told.actions) - len(deletions), 'other change')}"
     )
 
 
@@ -105,16 +109,17 @@ def unlink(session: Session, link: str, *, remove_copies: bool, dry_run: bool, y
         if row.state is LinkState.ENDED and not remove_copies:
             raise UsageError(f"link {link} has ended already; `resume` begins it again")
         ready = _known(runtime, link)
+        names = side_names(ready.link)
         told = _told(runtime, ready, remove_copies=remove_copies)
         if dry_run:
-            session.show(told, lambda: _print_told(told))
+            session.show(told, lambda: _print_told(told, names))
             return 0
         if not yes:
             if not session.as_json:
-                _print_told(told)
+                _print_told(told, names)
             confirmed(f"end link {link}?")
         done = unlinking.end(runtime, ready, remove_copies=remove_copies)
-    session.show(done.to_json(), lambda: _print_ended(done))
+    session.show(done.to_json(), lambda: _print_ended(done, names))
     return 1 if done.failed else 0
 
 
@@ -130,17 +135,17 @@ def _told(runtime: Runtime, ready: ReadyLink, *, remove_copies: bool) -> dict[st
     return {"link": ready.link.name, "remove": removed, "keep": kept}
 
 
-def _print_told(told: dict[str, Any]) -> None:
+def _print_told(told: dict[str, Any], names: Names) -> None:
     removed = told["remove"]
     click.echo(
-        f"{told['link']}: no longer kept the same; {removed['a']} copies on a and "
-        f"{removed['b']} on b would be deleted, {told['keep']} stay"
+        f"{told['link']}: no longer kept the same; {removed['a']} copies at {names['a']} and "
+        f"{removed['b']} at {names['b']} would be deleted, {told['keep']} stay"
     )
 
 
-def _print_ended(done: Unlinked) -> None:
+def _print_ended(done: Unlinked, names: Names) -> None:
     for item in done.kept[:SHOWN]:
-        click.echo(f"  stays: {item.title!r} on {item.side.value}: {item.why}")
+        click.echo(f"  stays: {item.title!r} at {names[item.side.value]}: {item.why}")
     if done.failed:
         click.echo(
             f"{done.link}: {done.counts.deleted} copies deleted, {done.failed} could not be; the "

@@ -12,6 +12,7 @@ from bridge.records import Link, LinkState, UnitState
 from bridge.runtime import Runtime
 from bridge.verify import Comparison
 from bridge.verify import verify as compare
+from bridge.wording import counted
 
 STANDING = ("held", "waiting", "suspended", "parked")
 """States of a link that need somebody."""
@@ -42,8 +43,9 @@ def verify(session: Session, user: str | None, link: str | None) -> int:
 def _print_comparisons(results: list[Comparison]) -> None:
     for result in results:
         click.echo(
-            f"{result.link}: {result.units} units, {result.occurrences} occurrences, "
-            f"{len(result.differences)} difference(s)"
+            f"{result.link}: {counted(result.units, 'event')}, "
+            f"{counted(result.occurrences, 'occurrence')}, "
+            f"{counted(len(result.differences), 'difference')}"
         )
         for item in result.differences[:20]:
             told = ", ".join(f"{name}={value!r}" for name, value in item.items() if name != "unit")
@@ -81,7 +83,7 @@ def _row(runtime: Runtime, name: str) -> dict[str, Any]:
     link = runtime.store.link(name)
     if link is None:
         told = {"units": 0, "parked": 0, "dropped": 0, "restored": 0}
-        then = "`calbridge plan` shows what it would do"
+        then = "`calbridge check --online` says whether it can, `calbridge plan` what it would do"
         return {"link": name, "state": "new", "reason": "never ran", **told, "advice": then}
     counts = runtime.store.count_units(link.id)
     job = runtime.store.job(link.id)
@@ -125,7 +127,7 @@ def _print_status(rows: list[dict[str, Any]], silent: list[dict[str, Any]]) -> N
     from rich.console import Console
     from rich.table import Table
 
-    table = Table("link", "state", "units", "parked", "dropped", "last run", "outcome")
+    table = Table("link", "state", "events", "parked", "dropped", "last run (UTC)", "outcome")
     for row in rows:
         table.add_row(
             row["link"],

@@ -13,6 +13,7 @@ from bridge.explain import advice
 from bridge.orders import title_of
 from bridge.records import LinkState, Unit, UnitState
 from bridge.runtime import ReadyLink, Runtime
+from bridge.wording import counted
 
 
 @command("list", help="Show what is parked and what was dropped, and why.")
@@ -112,8 +113,9 @@ def _print(rows: list[dict[str, Any]]) -> None:
 
 
 def _told(found: list[Found]) -> None:
-    click.echo(f"{len(found)} event(s) are tried again by the next pass: a running service makes "
-               "it at once, otherwise `calbridge sync`")  # fmt: skip
+    verb = "is" if len(found) == 1 else "are"
+    click.echo(f"{counted(len(found), 'event')} {verb} tried again by the next pass: a running "
+               "service makes it at once, otherwise `calbridge sync`")  # fmt: skip
 
 
 parked = group(

@@ -11,7 +11,9 @@ import click
 
 from bridge.commands.session import Session, command
 from bridge.logs import write_as
+from bridge.runtime import Runtime
 from bridge.service import ROLES, Service
+from bridge.wording import counted
 
 LAST_MOMENT = 9.5
 """Seconds after SIGTERM at which the process ends, whatever still holds it."""
@@ -35,11 +37,12 @@ def run(session: Session, only: tuple[str, ...]) -> int:
         signal.signal(name, end)
     write_as(session.config().service.log)
     with session.runtime() as runtime:
-        service = Service(runtime, only or ROLES)
+        roles = only or ROLES
+        service = Service(runtime, roles)
         service.start()
         session.show(
             {"running": True, "links": len(runtime.config.links)},
-            lambda: click.echo(f"running {len(runtime.config.links)} link(s); stop with Ctrl-C"),
+            lambda: click.echo(_greeting(runtime, service.address if "web" in roles else "")),
         )
         while not stop.wait(1) and not runtime.store.halt:
             pass
@@ -50,6 +53,18 @@ def run(session: Session, only: tuple[str, ...]) -> int:
     if any(not thread.daemon for thread in set(threading.enumerate()) - before):
         _leave()  # a thread that waits for a provider's answer would keep the process
     return 0
+
+
+def _greeting(runtime: Runtime, address: str) -> str:
+    """`address` is where we listen, empty if another process does."""
+    links, web = counted(len(runtime.config.links), "link"), runtime.config.web
+    if not address:
+        where = ""
+    elif web.served:
+        where = f"; the dashboard is at {web.public_url or address}"
+    else:
+        where = f"; listening at {address}, without a dashboard: `web` lets nobody log in"
+    return f"running with {links}{where}; stop with Ctrl-C"
 
 
 def _after(seconds: float) -> None:

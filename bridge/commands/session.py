@@ -123,7 +123,9 @@ def _log_to_stderr(*, verbose: bool) -> None:
 def advice(error: ConnectorError) -> str:
     """What happened, where, and what to do, in two lines at most."""
     where = " ".join(f"{name}={value}" for name, value in error.facts.items())
-    if isinstance(error, ReauthorizeError):
+    if isinstance(error, ReauthorizeError) and "`calbridge connect" in error.message:
+        then = "`calbridge check --online` shows what else is missing"
+    elif isinstance(error, ReauthorizeError):
         then = "give consent again with `calbridge connect`, or see `calbridge check --online`"
     elif isinstance(error, FatalError):
         then = "nothing was deleted; `calbridge check --online` shows what is missing"

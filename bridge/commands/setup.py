@@ -8,6 +8,7 @@ from bridge.commands.session import Session, command
 from bridge.config import Config
 from bridge.errors import ConfigError
 from bridge.runtime import Runtime
+from bridge.wording import counted
 from connectors.contract import Finding
 from connectors.errors import ConnectorError
 
@@ -75,8 +76,8 @@ def _print(rows: list[dict[str, Any]], config: Config) -> None:
         line = f" (line {item.line})" if item.line else ""
         click.echo(f"note {item.place}{line}: {item.message}")
     if not rows:
-        links = len(config.links)
-        click.echo(f"the config is valid; {links} link(s). `--online` asks the providers too")
+        links = counted(len(config.links), "link")
+        click.echo(f"the config is valid: {links}. `--online` asks the providers too")
         return
     from rich.console import Console
     from rich.table import Table

@@ -149,7 +149,7 @@ class Runs:
         with self._store.begin() as tx:
             freed = tx.end_leases(self._now())
         if freed:
-            self._log.info("%s link(s) of a worker that died are taken up again", freed)
+            self._log.info("links of a worker that died are taken up again: %s", freed)
 
     def _keep_leases(self) -> None:
         looked = time.monotonic()

@@ -1,7 +1,7 @@
 """What was seen of the world outside: calendars of accounts, and pushes already taken."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 
 from sqlalchemy import delete, select
@@ -23,7 +23,12 @@ class CalendarChanges:
     foreign_changed: tuple[tuple[Calendar, Calendar], ...] = ()
 
     def __bool__(self) -> bool:
-        return any((self.new, self.removed, self.renamed, self.role_changed, self.foreign_changed))
+        return bool(self.counts())
+
+    def counts(self) -> dict[str, int]:
+        """How many of each kind there are, without those of which there are none."""
+        found = {item.name: len(getattr(self, item.name)) for item in fields(self)}
+        return {name: number for name, number in found.items() if number}
 
 
 class ObservedReads(Reads):

@@ -18,8 +18,8 @@ CHINESE: Mapping[str, str] = {
     "Log out": "退出",
     "Password": "密码",
     "Feishu Calendar Bridge {version}": "飞书日历桥 {version}",
-    "times without zone are UTC until your browser shows its own":
-        "未注明时区的时间为 UTC；浏览器运行脚本时显示本地时间",
+    "times without zone are UTC": "未注明时区的时间为 UTC",
+    "times without zone are in {zone}": "未注明时区的时间为 {zone} 时间",
     "Back": "返回",
     "Answer {code}.": "应答 {code}。",
     "To all links": "查看所有连接",
@@ -230,6 +230,7 @@ CHINESE: Mapping[str, str] = {
         "您没有同意，因此没有保存任何内容。如需授权，请重新打开邀请链接。",
     # -- activity
     "The last 24 hours": "最近 24 小时",
+    "hours are UTC": "小时为 UTC",
     "Due links": "待运行的连接",
     "Running": "运行中",
     "Resting": "等待中",
@@ -280,8 +281,9 @@ CHINESE: Mapping[str, str] = {
 
 WORDS: Mapping[str, str] = {
     "title": "标题", "when": "时间", "repeats": "重复", "exceptions": "例外",
-    "schedule": "时间安排",
-    "exists": "单次日程", "description": "描述", "location": "地点", "visibility": "可见性",
+    "schedule": "时间安排", "exists": "单次日程", "time or repetition": "时间或重复",
+    "occurrence cancelled or restored": "单次日程取消或恢复", "calls": "全部调用",
+    "description": "描述", "location": "地点", "visibility": "可见性",
     "busy": "忙闲", "color": "颜色", "reminders": "提醒", "attendees": "参与人",
     "organizer": "组织者", "meeting_url": "会议链接", "attachments": "附件", "status": "状态",
     "response": "答复", "footer": "附注", "redacted": "隐藏详情", "*": "全部",
@@ -306,6 +308,25 @@ WORDS: Mapping[str, str] = {
         "两端均已删除，留有记录以免复现",
     "the same event stands there already under another id": "同一日程已以另一编号存在",
 }  # fmt: skip
+
+VALUES: Mapping[str, Mapping[str, str]] = {
+    "visibility": {"default": "默认", "public": "公开", "private": "私密"},
+    "busy": {"busy": "忙碌", "free": "空闲", "tentative": "暂定", "away": "外出",
+             "elsewhere": "在别处工作"},
+    "status": {"confirmed": "已确认", "tentative": "暂定"},
+    "response": {"needs-action": "未答复", "accepted": "已接受", "tentative": "暂定",
+                 "declined": "已拒绝"},
+}  # fmt: skip
+"""What a field can hold, where that is one of a few words."""
+
+PHRASES: Mapping[str, Sequence[tuple[str, str]]] = {
+    "when": ((r" all day\b", " 全天"), (r", (\d+) days\b", r"，\1 天"),
+             (r", (\d+) min\b", r"，\1 分钟")),
+    "repeats": ((r"\balso on ", "另有 "),),
+    "exceptions": ((r" cancelled\b", " 取消"), (r" changed\b", " 有改动")),
+    "reminders": ((r"(\d+) min before", r"提前 \1 分钟"), (r"(\d+) min after", r"开始后 \1 分钟")),
+}  # fmt: skip
+"""What a field can hold, where the words stand between numbers and names of zones."""
 
 SAYINGS: Sequence[tuple[str, str]] = (
     (r"new on ([ab])", "{0} 端新建"),

@@ -27,7 +27,7 @@ def search(visit: Visit) -> Response:
     return visit.page(
         "search.html",
         text=text,
-        found=[(item.link, item.unit, title_of(visit, item.unit)) for item in found],
+        found=[(item.link, item.unit, title_of(visit, item.unit), item.when) for item in found],
         problem=problem,
     )
 

@@ -10,14 +10,14 @@ from urllib.parse import urlencode
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from bridge.records import Link, Side
+from bridge import wording
+from bridge.records import Link
 from bridge.web.language import LANGUAGES, translate
-from bridge.web.sayings import retold
+from bridge.web.sayings import retold, value
 
 if TYPE_CHECKING:
     from bridge.web.site import Visit
 
-_ENGLISH_SIDE = re.compile(r"\bon ([ab])(?=$|[:,)]| \()")
 _CHINESE_SIDE = re.compile(r"\b[ab](?= 端)")
 _SIZES = (86_400, 3600, 60, 1)
 _UNITS = {"en": (" d", " h", " min", " s"), "zh": ("天", "小时", "分", "秒")}
@@ -38,6 +38,7 @@ class Renderer:
         )
         self._templates.filters["stamp"] = stamp
         self._templates.filters["sides"] = sides
+        self._templates.filters["field"] = wording.field_word
 
     def say(self, language: str, text: str, **values: object) -> str:
         """`text` in that language."""
@@ -49,6 +50,7 @@ class Renderer:
         return self._templates.get_template(template).render(
             _=partial(self.say, language),
             told=partial(retold, language),
+            value=partial(value, language),
             ago=partial(self._ago, language),
             span=partial(span, language=language),
             now=self._now(),
@@ -78,9 +80,8 @@ def stamp(at: datetime) -> str:
 
 def sides(text: str, link: Link) -> str:
     """A sentence of the bridge with its sides a and b called by their connectors' names."""
-    names = {side.value: link.endpoint(side).connector for side in Side}
-    text = _ENGLISH_SIDE.sub(lambda match: f"at {names[match[1]]}", text)
-    return _CHINESE_SIDE.sub(lambda match: names[match[0]], text)
+    names = wording.side_names(link)
+    return _CHINESE_SIDE.sub(lambda match: names[match[0]], wording.sides(text, names))
 
 
 def span(time: timedelta, language: str = "en") -> str:

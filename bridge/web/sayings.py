@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable
 
-from bridge.web.chinese import SAYINGS, WORDS
+from bridge.web.chinese import PHRASES, SAYINGS, VALUES, WORDS
 
 _PATTERNS: list[tuple[re.Pattern[str], str]] = [
     (re.compile(pattern, re.DOTALL), text) for pattern, text in SAYINGS
@@ -19,6 +19,17 @@ def retold(language: str, text: str) -> str:
     text = _TYPED.sub("", text)
     tell = _TELLERS.get(language)
     return tell(text) if tell else text
+
+
+def value(language: str, field: str, text: str) -> str:
+    """What a field of an event holds, in that language, as far as the words are not people's."""
+    if language != "zh":
+        return text
+    if field in VALUES:
+        return VALUES[field].get(text, text)
+    for pattern, translation in PHRASES.get(field, ()):
+        text = re.sub(pattern, translation, text)
+    return text
 
 
 def _chinese(text: str) -> str:

@@ -224,7 +224,10 @@ class UserAccess:
         return token
 
     def _consent(self, what: str, facts: Mapping[str, str] | None = None) -> ReauthorizeError:
-        text = f"{self._account} {what}; run `calbridge connect {self._connector}` for this user"
+        text = (
+            f"{self._account} {what}; send an invitation from the dashboard, or run "
+            f"`calbridge connect {self._connector} --user NAME`"
+        )
         return ReauthorizeError(text, **{"provider": PROVIDER, **(facts or {})})
 
 

@@ -143,8 +143,8 @@ class UserCredentials(Credentials):
         known = self._tokens.load(self._name, self._account)
         if known is None or known.refresh is None:
             raise ReauthorizeError(
-                f"{self._account} has not given consent yet. Run "
-                f"`calbridge connect {self._name} --user ...`.",
+                f"{self._account} has not given consent yet. Send an invitation from the "
+                f"dashboard, or run `calbridge connect {self._name} --user NAME`.",
                 provider=PROVIDER,
                 operation="the token request",
                 code="no-consent",

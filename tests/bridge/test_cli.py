@@ -172,6 +172,29 @@ def test_status_counts_units_and_names_parked_ones(calbridge: Any) -> None:
     assert row["last_outcome"] == "ok"
 
 
+def test_status_is_a_table_with_a_line_for_each_link_and_below_it_what_to_do(
+    calbridge: Any,
+) -> None:
+    bad = calbridge.a.person_puts(lunch("Bad"))
+    calbridge.a.person_puts(lunch())
+    calbridge.a.person_spoils(bad)
+    calbridge("backfill", "--link", "ann/other")
+    told = calbridge("status").out
+    rows = [
+        re.split(r" *[│┃] *", line.strip("│┃ ")) for line in told.splitlines() if line[0] in "│┃"
+    ]
+    head, ann, bob = rows
+    assert head == ["link", "state", "events", "parked", "dropped", "last run (UTC)", "outcome"]
+    assert ann[:5] == ["ann/other", "active", "1", "1", "0"]
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d", ann[5])
+    assert ann[6] == "ok"
+    assert bob[1:6] == ["new", "0", "0", "0", "never"]
+    below = told.rpartition("┘")[2]
+    assert "ann/other: `calbridge parked list`" in below
+    assert "MALFORMED" in below
+    assert f"{bob[0]} is new: never ran" in below
+
+
 # -- mistakes and faults ---------------------------------------------------------------------------
 
 
@@ -186,6 +209,27 @@ def test_wrong_use_ends_with_2_and_advice(calbridge: Any, arguments: list[str]) 
     answer = calbridge(*arguments)
     assert (answer.code, answer.out) == (2, "")
     assert answer.err
+
+
+def test_connect_asks_which_of_a_users_accounts_is_meant(calbridge: Any) -> None:
+    config = calbridge.folder / "config.yaml"
+    both = "links: [{to: other, account: bob}, {to: other, account: ann}]"
+    config.write_text(config.read_text().replace("links: [{to: other, account: bob}]", both))
+    for answer in (
+        calbridge("connect", "other", "--user", "bob"),
+        calbridge("connect", "other", "--user", "bob", "--account", "carol"),
+    ):
+        assert answer.code == 2
+        assert "bob, ann; say one of them with --account" in answer.err
+    known = calbridge("connect", "other", "--user", "bob", "--account", "ann")
+    assert "needs no consent" in known.err
+
+
+@pytest.mark.parametrize(("wrong", "right"), [("stat", "status"), ("backfil", "backfill")])
+def test_a_misspelt_command_is_told_the_nearest_one(calbridge: Any, wrong: str, right: str) -> None:
+    answer = calbridge(wrong)
+    assert answer.code == 2
+    assert f"there is no command '{wrong}'; '{right}'?" in answer.err
 
 
 @pytest.mark.parametrize("command", ["check", "plan", "sync", "backfill", "verify", "status"])

@@ -31,7 +31,7 @@ def test_a_dry_run_and_a_plan_write_nothing_anywhere(calbridge: Any) -> None:
         }.items():
             assert action[name] == value
         assert set(action) >= {"unit", "cause", "fields"}
-        assert "1 action(s)" in calbridge(*arguments).out
+        assert "1 action\n" in calbridge(*arguments).out
     assert calbridge.b.refs() == []
     assert not list(calbridge.folder.glob("*.db*")), "not even a database is made"
 

@@ -49,7 +49,7 @@ def test_the_journal_tells_runs_with_what_they_did_the_newest_last(calbridge: An
     assert second["cause"] == "changed on a"
     assert runs[1]["link"] == "ann/other"
     told = calbridge("journal").out
-    assert told.index("create on b 'Lunch'") < told.index("update on b 'Dinner'")
+    assert told.index("create at other 'Lunch'") < told.index("update at other 'Dinner'")
 
 
 def test_the_journal_is_narrowed_by_link_run_unit_day_and_number(calbridge: Any) -> None:
@@ -234,7 +234,7 @@ def test_undo_brings_back_what_a_mistake_deleted(calbridge: Any) -> None:
     refused = calbridge("undo", str(dry["undone"]))
     assert refused.code == 2
     assert "--yes" in refused.err
-    assert "create on b 'E0'" in refused.out
+    assert "create at other 'E0'" in refused.out
     assert calbridge.b.refs() == []
 
     done = calbridge("undo", str(dry["undone"]), "--yes", "--json")
@@ -281,7 +281,7 @@ def test_undo_says_what_it_leaves(calbridge: Any) -> None:
     run = str(calbridge("journal", "--json").json["runs"][-1]["run"])
     answer = calbridge("undo", run, "--yes")
     assert answer.code == 1
-    assert "stays: 'Lunch' on b [description]: somebody changed it since" in answer.out
+    assert "stays: 'Lunch' at other [description]: somebody changed it since" in answer.out
     assert "--force" in answer.out
     assert calbridge("undo", run, "--yes", "--force").code == 0
     assert calbridge.b.refs() == []
@@ -408,7 +408,7 @@ def test_a_held_link_that_was_paused_asks_again_after_resume(calbridge: Any) -> 
     told = calbridge("approve", "ann/other")
     assert told.code == 0
     for number in range(4):
-        assert f"delete on b 'E{number}' (deleted on a)" in told.out
+        assert f"delete at other 'E{number}' (deleted at hub)" in told.out
     assert calbridge.b.refs() == []
 
 

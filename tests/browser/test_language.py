@@ -11,7 +11,7 @@ from bridge import web
 from bridge.web.chinese import CHINESE, SAYINGS
 from bridge.web.language import translate
 from bridge.web.rendering import sides
-from bridge.web.sayings import retold
+from bridge.web.sayings import retold, value
 
 FOLDER = Path(web.__file__).parent
 IN_TEMPLATES = re.compile(r"""\b_\(\s*(?:"((?:[^"\\]|\\.)*)"|'((?:[^'\\]|\\.)*)')""")
@@ -67,6 +67,21 @@ def test_what_is_not_translated_is_said_in_english():
 def test_the_bridges_own_sentences_are_retold(said, told):
     assert retold("zh", said) == told
     assert retold("en", said) == said
+
+
+@pytest.mark.parametrize(
+    ("field", "held", "told"),
+    [
+        ("busy", "busy", "忙碌"),
+        ("title", "busy", "busy"),
+        ("when", "2026-03-02 09:00 Asia/Kolkata, 30 min", "2026-03-02 09:00 Asia/Kolkata，30 分钟"),
+        ("exceptions", "03-02 cancelled, 03-09 changed", "03-02 取消, 03-09 有改动"),
+        ("reminders", "15 min before, 5 min after", "提前 15 分钟, 开始后 5 分钟"),
+    ],
+)  # fmt: skip
+def test_what_a_field_holds_is_retold_where_the_words_are_ours(field, held, told):
+    assert value("zh", field, held) == told
+    assert value("en", field, held) == held
 
 
 def test_sides_are_called_by_their_names_and_nothing_else_is_touched(office):

@@ -144,8 +144,8 @@ def test_a_search_lists_all_that_may_be_meant(office, ann):
     office.put("Lunch two", "2027-03-04T12:00")
     office.sync()
     ann.get("/events?q=lunch")
-    assert "Lunch one" in ann.text
-    assert "Lunch two" in ann.text
+    assert "Lunch one ann/other · 2027-03-03 12:00" in ann.text
+    assert "Lunch two ann/other · 2027-03-04 12:00" in ann.text
     assert "No event like that" in ann.get("/events?q=supper").text
 
 

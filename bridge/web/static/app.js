@@ -7,11 +7,16 @@ function localTimes(root) {
     if (Number.isNaN(at.getTime())) continue;
     time.title = `${time.dateTime} UTC`;
     if (time.dataset.keep === undefined) {
-      time.textContent = at.toLocaleString(document.documentElement.lang, {
-        year: "numeric", month: "2-digit", day: "2-digit",
-        hour: "2-digit", minute: "2-digit", second: "2-digit", hour12: false,
-      });
+      const wall = new Date(at - at.getTimezoneOffset() * 60000); // its UTC is our wall clock
+      time.textContent = wall.toISOString().slice(0, 19).replace("T", " ");
     }
+  }
+}
+
+function zoneName() {
+  for (const each of document.querySelectorAll("[data-zone]")) {
+    const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+    if (zone) each.textContent = each.dataset.zone.replace("{zone}", zone);
   }
 }
 
@@ -51,4 +56,5 @@ function dress(root) {
 }
 
 dress(document);
+zoneName();
 setTimeout(refresh, 3000);
