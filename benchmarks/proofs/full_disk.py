@@ -10,8 +10,10 @@ from pathlib import Path
 from benchmarks.proofs.city import city
 from benchmarks.proofs.crowd import Crowd
 from benchmarks.proofs.fleet import Fleet
-from benchmarks.proofs.judging import unrest
+from benchmarks.proofs.judging import at_rest, unrest, until
 from benchmarks.proofs.report import Report
+from bridge import config as config_file
+from bridge.runtime import Runtime
 
 PATIENCE = 180.0
 
@@ -41,12 +43,13 @@ def prove(folder: Path, *, links: int = 20, edits: int = 400, room: int = 40) ->
             crowd.edit()
         with Fleet(town, folder, config, 1) as fleet:
             begun = time.monotonic()
-            while not crowd.settled() and time.monotonic() < begun + PATIENCE:
-                time.sleep(0.1)
+            until(crowd.settled, PATIENCE)
             report.tell(
                 "from the next start until all sides were equal", time.monotonic() - begun, "s"
             )
             report.complaints += crowd.complaints()
+            with Runtime(config_file.load(path)) as judge:
+                report.expect(until(lambda: at_rest(judge.store), PATIENCE), "it came to no rest")
             report.expect(fleet.end() == [0], "it did not end well")
         report.complaints += unrest(path)
         report.expect(not town.mails, f"{town.mails} mails were sent")

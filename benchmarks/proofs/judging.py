@@ -1,7 +1,8 @@
 """What the database and the two sides say when everything has come to rest."""
 
+import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from bridge import config as config_file
 from bridge.records import LinkState, RunKind, UnitState
 from bridge.runtime import Runtime, System
 from bridge.store import Store
-from bridge.store.schema import journal, metadata, runs
+from bridge.store.schema import intents, journal, metadata, runs
 from bridge.verify import verify
 
 
@@ -41,6 +42,24 @@ def rows(store: Store) -> dict[str, int]:
             name: int(connection.scalar(select(func.count()).select_from(table)) or 0)
             for name, table in metadata.tables.items()
         }
+
+
+def at_rest(store: Store) -> bool:
+    """Whether the last run of every link has ended well, and none has left a write to be settled:
+    what a killed process had begun may look right already."""
+    latest = select(func.max(runs.c.id)).group_by(runs.c.link_id)
+    with store.reading() as connection:
+        endings = connection.scalars(select(runs.c.outcome).where(runs.c.id.in_(latest))).all()
+        begun = connection.scalar(select(func.count()).select_from(intents))
+    return set(endings) == {"ok"} and not begun
+
+
+def until(true: Callable[[], bool], patience: float) -> bool:
+    """Whether it came true in that many seconds."""
+    deadline = time.monotonic() + patience
+    while not (found := true()) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    return found
 
 
 def unrest(config: Path, system: System | None = None) -> Iterator[str]:

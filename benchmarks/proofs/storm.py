@@ -13,9 +13,11 @@ from pathlib import Path
 from benchmarks.proofs.city import City, city
 from benchmarks.proofs.crowd import Crowd
 from benchmarks.proofs.fleet import Fleet
-from benchmarks.proofs.judging import unrest
+from benchmarks.proofs.judging import at_rest, unrest, until
 from benchmarks.proofs.postman import Postman
 from benchmarks.proofs.report import Report, quantile
+from bridge import config as config_file
+from bridge.runtime import Runtime
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +60,7 @@ def prove(
             town.consent(path)
             with Fleet(town, folder, config, size.processes) as fleet:
                 doors.extend(fleet.doors())
-                _rage(size, report, town, fleet, cut)
+                _rage(size, report, town, fleet, path, cut)
                 if not size.cut_every:  # without its database a run fails, and says so
                     report.expect(not fleet.errors(), f"the logs tell of {fleet.errors()[:3]}")
                 report.tell("kills", fleet.kills)
@@ -77,10 +79,12 @@ def prove(
     return report
 
 
-def _rage(size: Storm, report: Report, town: City, fleet: Fleet, cut: Callable[[], None]) -> None:
+def _rage(
+    size: Storm, report: Report, town: City, fleet: Fleet, config: Path, cut: Callable[[], None]
+) -> None:
     dice, crowd = random.Random(size.seed), Crowd(town, size.seed)
     report.expect(
-        _until(lambda: town.feishu.longconn.count() == 1, size.patience), "nobody listens to Feishu"
+        until(lambda: town.feishu.longconn.count() == 1, size.patience), "nobody listens to Feishu"
     )
     town.feishu.switch(
         push_drop_chance=size.luck,
@@ -97,9 +101,11 @@ def _rage(size: Storm, report: Report, town: City, fleet: Fleet, cut: Callable[[
         if size.cut_every and number % size.cut_every == 0:
             cut()
     raged = time.monotonic() - begun
-    settled = _until(crowd.settled, size.patience)
+    settled = until(crowd.settled, size.patience)
     calm = time.monotonic() - begun - raged
     report.complaints += list(crowd.complaints()) if not settled else []
+    with Runtime(config_file.load(config)) as judge:
+        report.expect(until(lambda: at_rest(judge.store), size.patience), "it came to no rest")
     codes = fleet.end()
     report.expect(set(codes) == {0}, f"the processes ended with {codes}")
     latencies = crowd.latencies()
@@ -109,11 +115,3 @@ def _rage(size: Storm, report: Report, town: City, fleet: Fleet, cut: Callable[[
     report.tell("edit to target, p50", quantile(latencies, 0.5), "s")
     report.tell("edit to target, p99", quantile(latencies, 0.99), "s")
     report.tell("calls per edit", (town.calls - calls) / size.edits)
-
-
-def _until(true: Callable[[], bool], patience: float) -> bool:
-    """Whether it came true in that many seconds."""
-    deadline = time.monotonic() + patience
-    while not (found := true()) and time.monotonic() < deadline:
-        time.sleep(0.1)
-    return found

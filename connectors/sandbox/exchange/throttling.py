@@ -19,6 +19,8 @@ class Budgets:
         self._recent: dict[str, deque[float]] = {}
         self._busy_until: dict[str, float] = {}
         self.peak = 0
+        self.refused = 0
+        """Requests that came too fast, or while too many were under way."""
 
     def slow_down(self, address: str, seconds: float) -> None:
         """The mailbox's callers are told to stay away for that long."""
@@ -34,7 +36,11 @@ class Budgets:
             self.peak = max(self.peak, count)
         try:
             switches = self._world.switches
-            yield not switches.limits or count <= switches.max_concurrency
+            admitted = not switches.limits or count <= switches.max_concurrency
+            if not admitted:
+                with self._guard:
+                    self.refused += 1
+            yield admitted
         finally:
             with self._guard:
                 self._open[caller] -= 1
@@ -52,6 +58,7 @@ class Budgets:
             while recent and recent[0] <= now - 60:
                 recent.popleft()
             if len(recent) >= switches.requests_per_minute:
+                self.refused += 1
                 raise busy(int((recent[0] + 60 - now) * 1000) + 1)
             recent.append(now)
 

@@ -16,6 +16,8 @@ class RateLimits:
     def __init__(self, *, enabled: bool, monotonic: Callable[[], float] = time.monotonic) -> None:
         self.enabled = enabled
         self.monotonic = monotonic
+        self.refused = 0
+        """Calls that came too fast."""
         self._calls: dict[tuple[str, str], deque[float]] = defaultdict(deque)
 
     def take(self, app_id: str, operation: str) -> None:
@@ -36,8 +38,8 @@ class RateLimits:
         """Forget all calls."""
         self._calls.clear()
 
-    @staticmethod
-    def _refusal(limit: int, seconds: float) -> RefusalError:
+    def _refusal(self, limit: int, seconds: float) -> RefusalError:
+        self.refused += 1
         headers = {
             "x-ogw-ratelimit-limit": str(limit),
             "x-ogw-ratelimit-reset": str(max(1, round(seconds))),

@@ -15,6 +15,8 @@ class Limits:
         self._world = world
         self.per_user = per_user
         self.per_project = per_project
+        self.refused = 0
+        """Calls that came too fast."""
         self._users: dict[str, deque[float]] = {}
         self._project: deque[float] = deque()
 
@@ -31,10 +33,12 @@ class Limits:
             while spent and spent[0] <= now - WINDOW:
                 spent.popleft()
         if len(mine) + units > self.per_user:
+            self.refused += 1
             raise ApiError(
                 403, "userRateLimitExceeded", "User Rate Limit Exceeded", domain="usageLimits"
             )
         if len(self._project) + units > self.per_project:
+            self.refused += 1
             raise rate_limited()
         mine.extend([now] * units)
         self._project.extend([now] * units)
@@ -43,6 +47,7 @@ class Limits:
         """A write to the calendar. Raises 403 if the one before is too recent."""
         now, spacing = self._world.clock.time(), self._world.switches.write_spacing
         if spacing and now - calendar.last_write < spacing:
+            self.refused += 1
             raise ApiError(403, "rateLimitExceeded", "Rate Limit Exceeded", domain="usageLimits")
         calendar.last_write = now
 
