@@ -5,7 +5,8 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from benchmarks.measuring import Case, Row, row, seconds_per
-from bridge.reconcile import Rules, decide
+from bridge.decision import Rules
+from bridge.reconcile import decide
 from bridge.records import Side, Unit
 from connectors.contract import Copy, Member
 from mappings import google

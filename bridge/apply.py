@@ -14,7 +14,7 @@ from itertools import groupby, islice
 from bridge.backoff import backoff
 from bridge.breaker import blaming
 from bridge.claims import giving_way
-from bridge.reconcile import Action, Decision, Rules, difference
+from bridge.decision import Action, Decision, Rules
 from bridge.records import Intent, JournalEntry, Link, Op, Side, Unit, UnitState
 from bridge.store import Store, Tx
 from bridge.task import (
@@ -23,12 +23,12 @@ from bridge.task import (
     Task,
     describe,
     named,
-    onto,
     ours,
     own_part,
     settled,
     swallowed,
 )
+from bridge.travel import difference
 from connectors.contract import Connector, Copy, CreatesMany, LeavesBehind
 from connectors.errors import (
     ConflictError,
@@ -275,7 +275,7 @@ class Applier:
                 copy = made.pop(key, None) or connector.create(calendar, action.desired, key)
                 if isinstance(copy, Exception):
                     raise copy
-                return self._complete(connector, calendar, copy, action)
+                return self._complete(copy, action)
             case Op.UPDATE:
                 assert action.desired is not None
                 assert action.base is not None
@@ -292,14 +292,13 @@ class Applier:
             case _:
                 return action.base
 
-    def _complete(self, connector: Connector, calendar: str, copy: Copy, action: Action) -> Copy:
-        """A create may have found what an earlier try had made; bring that up to date."""
+    def _complete(self, copy: Copy, action: Action) -> Copy:
+        """A create may have found what an earlier try had made, or another worker that thinks the
+        link is his: that is looked at before it is written over."""
         assert action.desired is not None
-        missing = difference(copy.event, action.desired, action.side, self._rules)
-        if not missing:
-            return copy
-        wanted = onto(copy.event, action.desired, missing)
-        return connector.update(calendar, copy, wanted)
+        if difference(copy.event, action.desired, action.side, self._rules):
+            raise ConflictError("an earlier attempt made it otherwise", current=copy)
+        return copy
 
     # -- results (calling thread) ------------------------------------------------------------------
 
@@ -383,7 +382,7 @@ class Applier:
         """The sides on which the next pass has to look what became of a task. Where one of two
         writes failed, the row is left as it was, and does not know of the other one either."""
         if self._may_stand(result):
-            return Side
+            return set(Side)
         if result.error is None or result.task.as_edit:
             return ()
         return {action.side for action, _answer in result.done}

@@ -10,8 +10,8 @@ from itertools import chain
 
 from bridge.breaker import blaming
 from bridge.completion import Completion, Sight
+from bridge.decision import GONE, Seen
 from bridge.plan import guard_count
-from bridge.reconcile import GONE, Seen
 from bridge.records import Link, Side, Unit
 from bridge.store import Store
 from bridge.succession import Succession

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bridge.reconcile import Action
+from bridge.decision import Action
 from bridge.records import Op
 from mappings import jsonform
 from mappings.identity import digest

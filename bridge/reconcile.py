@@ -9,11 +9,11 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from bridge.decision import GONE, Action, Clash, Decision, Missing, Rules, Seen
+from bridge.decision import GONE, Action, Clash, Decision, Rules, Seen
 from bridge.pairing import join
 from bridge.records import WHOLE, Op, Side, Unit, UnitState
 from bridge.restored import kept, only_restored, still_restored
-from bridge.travel import Changes, carried, difference, masked, may_change, newer, settle
+from bridge.travel import Changes, carried, difference, masked, may_change, newer, settle, unseen
 from connectors.answers import ANSWERS
 from connectors.contract import Copy
 from mappings import merge, recurrence
@@ -21,11 +21,6 @@ from mappings.merge import Path
 from mappings.model import Event, Loss
 from mappings.policy import Content, EditVersusDelete, Unwritable
 from mappings.projection import all_cancelled, project
-
-__all__ = [
-    "GONE", "Action", "Clash", "Decision", "Missing", "Rules", "Seen", "decide", "difference",
-    "extension",
-]  # fmt: skip
 
 
 def decide(unit: Unit, seen: Mapping[Side, Seen], rules: Rules) -> Decision:
@@ -276,6 +271,7 @@ def _decide_merge(unit: Unit, a: Copy, b: Copy, rules: Rules) -> Decision:
         if source is unit.home and hides:
             desired = masked(desired, _unmasked(unit, now, source, rules), rules.policy.content)
         changed = merge.changes(held, desired)
+        clashes += tuple(unseen(held, desired, source, unit.home, rules))
         if changed:
             reverted = unwritable and not paths
             actions.append(
@@ -293,6 +289,9 @@ def _decide_merge(unit: Unit, a: Copy, b: Copy, rules: Rules) -> Decision:
                     fields=tuple(sorted({path[-1] for path in changed})),
                 )
             )
+    if len(actions) > 1:
+        # Two changes have met: whether both sides agree now is looked at once more.
+        row = replace(row, policy_digest="")
     if unit.policy_digest != rules.digest:
         written = {action.side for action in actions}
         actions += [

@@ -12,11 +12,11 @@ from typing import Any
 
 from bridge import logs
 from bridge.config import Config, EndpointConfig, LinkConfig
+from bridge.decision import Action, Rules
 from bridge.errors import ConfigError, ConfigProblem, UsageError
 from bridge.jobs import open_engine
 from bridge.metering import CallCounter
 from bridge.pacing import SharedPacer
-from bridge.reconcile import Action, Rules
 from bridge.records import Endpoint, Link, LinkState, Side
 from bridge.store import Store, open_store
 from bridge.sync import LinkPass, Surroundings

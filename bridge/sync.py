@@ -9,11 +9,12 @@ from functools import partial
 from bridge.apply import Applier, threads
 from bridge.churn import churning
 from bridge.completion import Completion, Sighting, finished
+from bridge.decision import Action, Rules, Seen
 from bridge.observe import Observation, Observer
 from bridge.pairing import Stranger, Strangers, doubted
 from bridge.plan import LinkPlan, guard
 from bridge.recognition import Recognition
-from bridge.reconcile import Action, Rules, Seen, decide, extension
+from bridge.reconcile import decide, extension
 from bridge.records import JournalEntry, Link, LinkState, Op, Run, RunKind, Side, Unit, UnitState
 from bridge.recovery import recover
 from bridge.restored import Alone

@@ -131,7 +131,10 @@ def ours(unit: Unit, action: Action) -> Event | None:
     shadow = unit.copy(action.side)
     if shadow is None or action.base is None or action.desired is None:
         return action.desired
-    return merge.transfer(action.base.event, action.desired, shadow.event, None)
+    written = merge.changes(action.base.event, action.desired)
+    # Exceptions that only follow their series do so on the shadow, too, if they stand there.
+    alone = {path for path, change in written.items() if written.get(path[2:]) != change}
+    return merge.transfer(action.base.event, action.desired, shadow.event, alone)
 
 
 def half_done(unit: Unit, seen: Mapping[Side, Seen], failed: Side, answer: Copy) -> Unit:

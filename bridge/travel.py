@@ -1,6 +1,6 @@
 """Which changes may travel between the two copies of a unit, and which of two stands. Pure."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from bridge.decision import Clash, Rules
@@ -123,6 +123,25 @@ def _left_behind(changes: Changes, overruled: frozenset[Path]) -> frozenset[Path
         for path, change in changes.items()
         if len(path) == 3 and (path[2],) in overruled and change.after == changes[(path[2],)].before
     )
+
+
+def unseen(
+    held: Event, desired: Event, source: Side, home: Side | None, rules: Rules
+) -> Iterator[Clash]:
+    """What exceptions of the original show that go away with a change to the copy. Whoever made it
+    could not see that, where the link hides it."""
+    if source is home or rules.policy.content is Content.FULL or not held.overrides:
+        return
+    left = merge.aligned(held, desired).overrides_by_key
+    hidden = [name for name in merge.DETAIL_FIELDS if name not in VISIBLE[rules.policy.content]]
+    for key in sorted(left.keys() - desired.overrides_by_key.keys()):
+        if (details := left[key].details) is None:
+            continue
+        for name in hidden:
+            lost, kept = getattr(details, name), getattr(desired.details, name)
+            if lost not in (kept, getattr(held.details, name)):
+                path = ("occurrence", key, name)
+                yield Clash(path=path, winner=source, kept=kept, lost=lost)
 
 
 def _given_up(changes: Changes, event: Event) -> frozenset[Path]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 from bridge.config import EndpointConfig, LinkConfig
-from bridge.reconcile import Rules
+from bridge.decision import Rules
 from bridge.records import Endpoint, Link, RunKind, Side
 from bridge.runtime import rules
 from bridge.simulation.faults import WRITES, Faults, Lister

@@ -15,15 +15,15 @@ from connectors.contract import Copy, Member
 from connectors.errors import (
     ConflictError,
     RejectedError,
-    RetryableError,
 )
 from connectors.feishu.api import CalendarApi, Wire
 from connectors.feishu.errors import EVENT_GONE, PROVIDER
 from connectors.feishu.extras import is_extra
 from connectors.feishu.looking import Looker, regular
 from connectors.feishu.reading import EventReader, in_order, is_stray
-from connectors.feishu.refusals import DEAD_KEY, check_holdable, dead_key, gone, two_stand
-from mappings import feishu, merge, recurrence
+from connectors.feishu.refusals import DEAD_KEY, check_holdable, dead_key, gone
+from connectors.feishu.replacing import Replacer
+from mappings import feishu, recurrence
 from mappings.errors import UnmappableError
 from mappings.feishu import FeishuDialect
 from mappings.feishu_extras import Extra, marked
@@ -69,6 +69,7 @@ class EventWriter:
         self._api = api
         self._reader = reader
         self._look = Looker(api, reader, dialect)
+        self._replacer = Replacer(api, reader, self._look, dialect, self)
         self._dialect = dialect
         self._now = now
         self._user_ids = user_ids
@@ -80,9 +81,9 @@ class EventWriter:
         out to be an older one. `ConflictError` if the event of this key was deleted since."""
         check_holdable(event)
         wire = self._api.create(calendar, feishu.encode(event, self._dialect), key)
-        return self._made(calendar, wire, event)
+        return self.made(calendar, wire, event)
 
-    def _made(self, calendar: str, wire: Wire, event: Event) -> Copy:
+    def made(self, calendar: str, wire: Wire, event: Event) -> Copy:
         """The unit whose event a create was answered with, once it holds all of `event`."""
         ref = str(wire["event_id"])
         if feishu.is_cancelled(wire):
@@ -110,10 +111,15 @@ class EventWriter:
         if not copy.organized:
             self._check_own_view(copy, body, event)
         if feishu.needs_recreation(copy.event, event):
-            return self._replaced(calendar, copy, event)
+            return self._replacer.replaced(calendar, copy, event)
         shown, before, fresh = copy, copy.event, False
         if body:
-            self._look.event(calendar, copy, body)
+            if copy.event.recurring and _schedule(copy.event) != _schedule(event):
+                # Feishu takes exceptions away with the rule that they belong to.
+                if not self._look.everything(calendar, copy):
+                    raise gone()
+            else:
+                self._look.event(calendar, copy, body)
             wire = self._patch_main(calendar, copy.ref, body)
             main = self._decoded(calendar, wire, copy.event.details.attendees)
             shown = replace(copy, event=main.event)
@@ -130,7 +136,7 @@ class EventWriter:
             written = self._with_exceptions(calendar, shown, before, event, fresh=fresh)
         except _IrrevocableError:
             now = replace(shown.event, overrides=before.overrides)
-            return self._replaced(calendar, replace(shown, event=now), event)
+            return self._replacer.replaced(calendar, replace(shown, event=now), event)
         if event.details.attendees != copy.event.details.attendees:
             return self._invited(calendar, written, event)
         return written
@@ -160,10 +166,8 @@ class EventWriter:
                 self._api.delete(calendar, event_id)
 
     def abandon(self, calendar: str, copy: Copy, event: Event) -> None:
-        """See `Replaces`. One POST, which finds the attempt or makes another, and a delete."""
-        if feishu.needs_recreation(copy.event, event) or _revives(copy.event, event):
-            wire = self._in_place_of(calendar, copy, event, stands=True)
-            self._undone(calendar, Copy(ref=str(wire["event_id"]), event=event, members=()))
+        """See `Replaces`; the calls are told at `Replacer.abandon`."""
+        self._replacer.abandon(calendar, copy, event)
 
     def answer(self, calendar: str, copy: Copy, response: Response) -> Copy:
         """Answer an invitation. One POST, which tells the organiser and no one else."""
@@ -193,58 +197,6 @@ class EventWriter:
         wire = self._api.event(calendar, ref, attendees=False)
         if wire is None or feishu.is_cancelled(wire):
             raise gone()
-
-    def _replaced(self, calendar: str, copy: Copy, event: Event) -> Copy:
-        """A new event instead of the old one: made first, so that a crash loses nothing; its key
-        depends on the old one alone, so that a repetition finds it."""
-        if copy.event.details.attendees:
-            raise RejectedError(
-                "Feishu can only make this change with a new event, which would drop the "
-                "attendees' answers; change it in Feishu",
-                provider=PROVIDER,
-                code="recreate",
-            )
-        stands = self._look.everything(calendar, copy)
-        wire = self._in_place_of(calendar, copy, event, stands=stands)
-        bare = Copy(ref=str(wire["event_id"]), event=event, members=())
-        try:
-            made = self._made(calendar, wire, event)
-            wanted = event if stands else merge.completed(made.event, event)
-            made = self.update(calendar, made, wanted)
-        except RejectedError:
-            self._undone(calendar, bare)
-            raise
-        except (ConflictError, RetryableError) as error:
-            raise two_stand() from error
-        try:
-            self.delete(calendar, copy)
-        except (RejectedError, RetryableError) as error:
-            raise two_stand() from error
-        return made
-
-    def _in_place_of(self, calendar: str, copy: Copy, event: Event, *, stands: bool) -> Wire:
-        """The event that takes the place of another, which `stands` there yet. One that was taken
-        away while it did was an attempt that came to nothing."""
-        body = feishu.encode(event, self._dialect)
-        for attempt in range(_ATTEMPTS):
-            name = f"{calendar} {copy.ref} replaced" + (f" {attempt}" if attempt else "")
-            wire = self._api.create(calendar, body, sha256(name.encode()).hexdigest())
-            if not feishu.is_cancelled(wire):
-                return wire
-            if not stands:
-                raise gone()
-        raise RejectedError(
-            "Feishu can only make this change with a new event, and refuses that again and again",
-            provider=PROVIDER,
-            code=DEAD_KEY,
-        )
-
-    def _undone(self, calendar: str, made: Copy) -> None:
-        """Take away what was made for a change that Feishu refuses, with its exceptions."""
-        try:
-            self.delete(calendar, self._reader.fetch(calendar, made.ref) or made)
-        except (RejectedError, RetryableError) as error:
-            raise two_stand() from error
 
     def _decoded(self, calendar: str, wire: Wire, attendees: Sequence[Attendee]) -> Copy:
         """The answer to a write, which shows everything but the attendees."""
@@ -487,14 +439,3 @@ def _with_news(event: Event, shown: Event, news: Collection[str]) -> Event:
 
 def _schedule(event: Event) -> tuple[object, ...]:
     return event.when, event.rule
-
-
-def _revives(old: Event, new: Event) -> bool:
-    """Whether an occurrence that was taken away is to take place again."""
-    wanted = new.overrides_by_key
-    return any(
-        override.cancelled
-        and is_member(new, override.key)
-        and not (override.key in wanted and wanted[override.key].cancelled)
-        for override in old.overrides
-    )

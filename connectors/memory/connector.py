@@ -189,8 +189,10 @@ class MemoryConnector:
         current = self.fetch(calendar, copy.ref) if ours else None
         if current is None:
             return
-        contested, _overruled = merge.clashes(ours, merge.changes(copy.event, current.event))
-        if contested:
+        theirs = merge.changes(copy.event, current.event)
+        contested, _overruled = merge.clashes(ours, theirs)
+        # Exceptions go away with the schedule that they belong to.
+        if contested or (merge.SCHEDULE in ours and any(len(path) > 1 for path in theirs)):
             raise ConflictError("the event changed since it was read", current=current)
 
     def _own_view(self, old: Event, new: Event) -> bool:

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from bridge.reconcile import GONE, Action, Decision, Rules, decide
+from bridge.decision import GONE, Action, Decision, Rules
+from bridge.reconcile import decide
 from bridge.records import Op, Side, Unit, UnitState
 from connectors.contract import Copy, Member
 from connectors.testing.builders import cancelled, edited, event, moved, reverted

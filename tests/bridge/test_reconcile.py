@@ -5,7 +5,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from bridge.reconcile import GONE, Action, Decision, Rules, Seen, decide
+from bridge.decision import GONE, Action, Decision, Rules, Seen
+from bridge.reconcile import decide
 from bridge.records import Op, Side, Unit, UnitState
 from connectors.contract import Copy, Member
 from connectors.testing.builders import cancelled, edited, event, moved

@@ -15,6 +15,8 @@ SINGLE = event("Lunch", "2026-03-02T12:00", "Europe/Berlin", reminders=())
 WEEKLY = event("Review", "2026-03-02T10:00", "Europe/Berlin", rule="FREQ=WEEKLY;COUNT=10",
                reminders=())  # fmt: skip
 SECOND = Key("2026-03-09T10:00:00")
+LATER = event("Review", "2026-03-03T11:00", "Europe/Berlin", rule="FREQ=WEEKLY;COUNT=10",
+              reminders=())  # fmt: skip
 
 
 class Desk:
@@ -114,6 +116,23 @@ def test_an_occurrence_that_somebody_removed_is_a_conflict(desk: Desk) -> None:
         desk.connector.update("primary", copy, edited(copy.event, SECOND, title="Test"))
     assert refused.value.current is not None
     assert refused.value.current.event.overrides_by_key[SECOND].cancelled
+
+
+def test_a_series_is_not_moved_from_under_an_occurrence_that_somebody_edited(desk: Desk) -> None:
+    copy = desk.made(WEEKLY)
+    desk.writes(occurrence(copy), {"summary": "Exam"})
+    with pytest.raises(ConflictError) as refused:
+        desk.connector.update("primary", copy, LATER)
+    assert refused.value.current is not None
+    assert SECOND in refused.value.current.event.overrides_by_key
+
+
+def test_a_series_that_somebody_deleted_is_not_moved(desk: Desk) -> None:
+    copy = desk.made(WEEKLY)
+    desk.removes(copy.ref)
+    with pytest.raises(ConflictError) as refused:
+        desk.connector.update("primary", copy, LATER)
+    assert refused.value.current is None
 
 
 def test_what_somebody_deleted_is_gone(desk: Desk) -> None:

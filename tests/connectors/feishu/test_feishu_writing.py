@@ -329,15 +329,23 @@ def test_an_occurrence_that_somebody_removed_meanwhile_is_a_conflict_that_shows_
 
 @pytest.mark.parametrize("rule", ["FREQ=WEEKLY;COUNT=5", "FREQ=MONTHLY;BYMONTHDAY=2;COUNT=5"])
 def test_an_occurrence_that_somebody_edited_meanwhile_survives_another_rule(
-    bench: Any, ann: Any, rule: str
+    bench: Any, ann: Any, rule: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     connector = bench.connect(ann)
     made = connector.create("primary", moved(WEEKLY, SECOND, start="2026-03-09T12:00"), KEY)
     stamp = int(datetime(2026, 3, 16, 9, tzinfo=UTC).timestamp())
     theirs = f"{made.ref.rpartition('_')[0]}_{stamp}"
-    bench.sandbox.as_user(ann).patch(ann.primary, theirs, {"summary": "Theirs"})
+
+    def edited_after(_name: str, _request: Any, answer: Any) -> Any:
+        bench.sandbox.as_user(ann).patch(ann.primary, theirs, {"summary": "Theirs"})
+        return answer
+
+    monkeypatch.setattr(bench.sandbox, "rewrite", edited_after)
+    last_look = Fault(r"^GET /open-apis/calendar/v4/calendars/[^/]+/events/[^/]+_[1-9]", "rewrite")
+    bench.sandbox.faults.add(last_look)
     shape = event("Review", "2026-03-02T10:00", "Europe/Berlin", rule=rule, reminders=())
     connector.update("primary", made, shape)
+    assert last_look.struck == 1
     assert "Theirs" in [item["summary"] for item in alive(bench, ann)]
 
 
