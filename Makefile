@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constr
 export PYTHONTZPATH :=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo dashboard test nightly simulate mutate check format bench wheel clean
+.PHONY: help setup demo dashboard test nightly simulate mutate proofs check format bench wheel clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-9s %s\n", $$1, $$2}'
@@ -38,6 +38,9 @@ simulate: $(STAMP) ## 20,000 simulated histories of people, faults and crashes o
 
 mutate: $(STAMP) ## break the engine on purpose, and see that the tests notice each time
 	$(BIN)/python tests/simulation/mutations.py
+
+proofs: $(STAMP) ## the service in storms, outages and long days, at full size: hours
+	$(BIN)/python -m benchmarks.proofs
 
 check: $(STAMP) ## format, lint, types, import contracts
 	$(BIN)/ruff format --check .
