@@ -119,6 +119,16 @@ def test_every_direct_dependency_is_explained():
     assert direct_dependencies() <= words
 
 
+def test_every_decision_has_a_number_of_its_own_and_stands_in_the_index():
+    folder = ROOT / "docs" / "decisions"
+    records = sorted(folder.glob("[0-9]*.md"))
+    assert [path.name[:4] for path in records] == [f"{n:04}" for n in range(1, len(records) + 1)]
+    titles = {path: path.read_text(encoding="utf-8").splitlines()[0] for path in records}
+    rows = {f"| {text[2:6]} | [{text[8:]}]({path.name})" for path, text in titles.items()}
+    index = (folder / "README.md").read_text(encoding="utf-8")
+    assert {row for row in rows if row not in index} == set()
+
+
 def direct_dependencies() -> set[str]:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     wanted = [*project["project"]["dependencies"], *project["dependency-groups"]["dev"]]
