@@ -1,25 +1,60 @@
-"""What all tests share: the profiles of the random ones, and a real PostgreSQL.
+"""What all tests share: the profiles of the random ones, a hurry, and a real PostgreSQL.
 
 `make test` draws the same examples every time, so that it fails for a change and not by luck;
 `make nightly` draws new ones, and more of them.
 """
 
+import gc
 import itertools
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
-from sqlalchemy import create_engine, text
+from sqlalchemy import Engine, create_engine, text
+from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
+from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 from sqlalchemy.engine import URL, make_url
+from sqlalchemy.util import LRUCache
 
 settings.register_profile("same", derandomize=True, deadline=None)
 settings.register_profile("nightly", deadline=None, print_blob=True)
 settings.load_profile("same")
 
+MEMORY = Path("/dev/shm")
+ROOM = 4 << 30
+
 _numbers = itertools.count(1)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """No test cuts the power, so files need not reach a disk, for which every commit would wait."""
+    if MEMORY.is_dir() and os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > ROOM:
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
+    _compile_once()
+
+
+def pytest_collection_finish() -> None:
+    """What has been imported and collected stays; looking through it for garbage is in vain."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 50)
+
+
+def _compile_once() -> None:
+    """Every store has engines of its own, each of which would compile the same statements anew.
+
+    That took more of the tests' time than carrying the statements out.
+    """
+    compiled: LRUCache[Any, Any] = LRUCache(4000)
+    for dialect in (SQLiteDialect_pysqlite, PGDialect_psycopg):
+        dialect.__eq__ = lambda self, other: type(self) is type(other)  # type: ignore[method-assign]
+        dialect.__hash__ = lambda self: hash(type(self))  # type: ignore[method-assign]
+    Engine._compiled_cache = property(lambda _engine: compiled, lambda _engine, _own: None)  # type: ignore[assignment]
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
