@@ -289,9 +289,8 @@ def _decide_merge(unit: Unit, a: Copy, b: Copy, rules: Rules) -> Decision:
                     fields=tuple(sorted({path[-1] for path in changed})),
                 )
             )
-    if len(actions) > 1:
-        # Two changes have met: whether both sides agree now is looked at once more.
-        row = replace(row, policy_digest="")
+    # Where two changes have met, whether both sides agree now is looked at once more.
+    row = replace(row, policy_digest="" if len(actions) > 1 else row.policy_digest)
     if unit.policy_digest != rules.digest:
         written = {action.side for action in actions}
         actions += [
@@ -351,7 +350,10 @@ def _unmasked(unit: Unit, now: Mapping[Side, Copy], home: Side, rules: Rules) ->
 def _without(unit: Unit, side: Side, copy: Copy, overruled: Collection[Path]) -> Event:
     """What a side shows without its edits that do not stand. It is made from the shadow, because
     a new schedule that does not stand has taken exceptions of the old one with it."""
-    shadow = unit.copy(side)
+    shadow, twin = unit.copy(side), unit.copy(side.other)
+    if overruled and shadow is None and twin is not None:
+        # A broken-off creation: what was made of it is all that is known of what it was.
+        return merge.transfer(copy.event, twin.event, copy.event, overruled)
     if not overruled or shadow is None:
         return copy.event
     standing = merge.changes(shadow.event, copy.event).keys() - overruled

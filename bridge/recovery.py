@@ -14,6 +14,7 @@ from bridge.breaker import blaming
 from bridge.claims import giving_way
 from bridge.records import Intent, JournalEntry, Link, Op, Side, Unit, UnitState
 from bridge.store import Store, Tx
+from bridge.travel import Changes
 from connectors.contract import Connector, Copy, Replaces, fetch_again
 from connectors.errors import ConflictError, RejectedError
 from mappings import identity, jsonform, merge
@@ -108,11 +109,12 @@ def _settle(
     if intent.desired is None:
         return unit
     desired = jsonform.event_from_json(intent.desired)
+    stood = now
     if not connector.capabilities.find_by_key:
         now = _finished(connector, calendar, shadow, now, intent, tell)
     if now is None:
         return unit  # its disappearance is news for the next reading
-    known = explained(shadow, now, desired)
+    known = explained(shadow, now, desired, stood or now)
     if known.event == shadow.event and known.ref == shadow.ref:
         return unit.with_copy(intent.side, known)
     # It has arrived, and what it came from may be another by now: the two are to be compared.
@@ -127,12 +129,16 @@ def _finished(
     intent: Intent,
     tell: Callable[[Mapping[str, str]], None],
 ) -> Copy | None:
-    """The unit after the rest of a change. It may have put another unit in the place of this one,
-    which would pass for somebody's own; repeating the change finds that one again.
+    """The unit after the rest of a change that takes several steps: another unit may stand in its
+    place, which would pass for somebody's own until the repetition finds it again, and exceptions
+    may have gone with a schedule, which would pass for somebody's wish.
 
     Only what can have such a consequence is repeated over what somebody has changed since."""
     standing, desired = now or shadow, jsonform.event_from_json(intent.desired)
     ours = merge.changes(shadow.event, desired)
+    anew = now is None or _makes_anew(connector, shadow, now, desired)
+    if not anew and merge.SCHEDULE not in ours:
+        return now
     theirs = merge.changes(shadow.event, standing.event)
     contested, overruled = merge.clashes(ours, theirs)
     spared = {path for path in contested if path[-1] not in ("schedule", "exists")}
@@ -141,7 +147,7 @@ def _finished(
     put_back = {path for path in theirs.keys() - ours.keys() if "/".join(path) in told}
     wanted = merge.transfer(standing.event, shadow.event, standing.event, put_back)
     wanted = merge.transfer(shadow.event, desired, wanted, ours.keys() - spared)
-    if now is not None and theirs and isinstance(connector, Replaces):
+    if now is not None and theirs and anew and isinstance(connector, Replaces):
         # With what somebody did since, the repetition may go another way.
         connector.abandon(calendar, shadow, desired)
     if wanted == standing.event:
@@ -155,6 +161,15 @@ def _finished(
         return connector.update(calendar, standing, wanted)
     except ConflictError as conflict:
         return conflict.current
+
+
+def _makes_anew(connector: Connector, shadow: Copy, now: Copy, desired: Event) -> bool:
+    """Whether the change took another unit, as far as one can tell: what it was made to may have
+    been what is known of the unit, or what it is now."""
+    if not isinstance(connector, Replaces):
+        return False
+    repeated = merge.transfer(shadow.event, desired, now.event, None)
+    return connector.replaces(shadow, desired) or connector.replaces(now, repeated)
 
 
 def _made(connector: Connector, calendar: str, intent: Intent) -> Copy | None:
@@ -196,22 +211,27 @@ def _generation(link: Link, unit: Unit, intent: Intent) -> int:
     return following if key == intent.key else unit.generation
 
 
-def explained(shadow: Copy, now: Copy, desired: Event) -> Copy:
+def explained(shadow: Copy, now: Copy, desired: Event, stood: Copy) -> Copy:
     """`now`, with every difference to `shadow` undone that `desired` does not account for.
 
-    Where a part of what was written to the series, or to an occurrence, stands there, all of it was
-    there: one call had brought it. What stands in place of the rest was put over it since."""
+    Where a part of what was written to the series, or to an occurrence, `stood` there before
+    anything was repeated, all of it was there: one call had brought it. What stands in place of the
+    rest was put over it since."""
     happened = merge.changes(shadow.event, now.event)
     wanted = merge.changes(shadow.event, desired)
-    ours = {
-        path
-        for path, change in happened.items()
-        if path in wanted and wanted[path].after == change.after
-    }
-    arrived = {path[:-1] for path in ours}
+    ours = _common(happened, wanted)
+    arrived = {path[:-1] for path in _common(merge.changes(shadow.event, stood.event), wanted)}
     covered = {path for path in wanted.keys() & happened.keys() - ours if path[:-1] in arrived}
     event = merge.transfer(shadow.event, now.event, shadow.event, ours)
     event = merge.transfer(shadow.event, desired, event, covered)
     if event == now.event:
         return now
     return _unversioned(now, event, shadow)
+
+
+def _common(happened: Changes, wanted: Changes) -> set[merge.Path]:
+    return {
+        path
+        for path, change in happened.items()
+        if path in wanted and wanted[path].after == change.after
+    }

@@ -257,9 +257,12 @@ class LeavesBehind(Protocol):
 class Replaces(Protocol):
     """A connector that makes some changes with a new unit in place of the old one."""
 
+    def replaces(self, copy: Copy, event: Event) -> bool:
+        """Whether an update of `copy` to `event` makes another unit. No call."""
+
     def abandon(self, calendar: str, copy: Copy, event: Event) -> None:
-        """Take away what an update of `copy` to `event` that broke off may have put beside the old
-        unit, which still stands. Does nothing where no new unit was needed."""
+        """Take away what such an update, which broke off, may have put beside the old unit, which
+        still stands."""
 
 
 @runtime_checkable

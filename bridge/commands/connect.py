@@ -39,6 +39,9 @@ def connect(
     """Send the user to the provider, take the code, store the tokens."""
     with session.runtime() as runtime:
         account = _account(runtime, connector, user, account)
+        for item in runtime.config.unset:
+            if item.place.startswith(f"connectors.{connector}."):
+                raise UsageError(f"{item.place}: {item.message}")
         provider = runtime.provider(connector)
         if not isinstance(provider, Consents):
             raise UsageError(f"connector {connector!r} needs no consent of a user")

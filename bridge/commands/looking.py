@@ -127,7 +127,7 @@ def _print_status(rows: list[dict[str, Any]], silent: list[dict[str, Any]]) -> N
     from rich.console import Console
     from rich.table import Table
 
-    table = Table("link", "state", "events", "parked", "dropped", "last run (UTC)", "outcome")
+    table = Table("link", "state", "events", "parked", "dropped", "last run", "outcome")
     for row in rows:
         table.add_row(
             row["link"],
@@ -135,7 +135,7 @@ def _print_status(rows: list[dict[str, Any]], silent: list[dict[str, Any]]) -> N
             str(row["units"]),
             str(row["parked"]),
             str(row["dropped"]),
-            (row.get("last_run") or "never")[:16].replace("T", " "),
+            f"{row['last_run'][:16].replace('T', ' ')} UTC" if row.get("last_run") else "never",
             row.get("last_outcome") or "",
         )
     Console().print(table)

@@ -10,6 +10,7 @@ from types import FrameType
 import click
 
 from bridge.commands.session import Session, command
+from bridge.commands.setup import notes
 from bridge.logs import write_as
 from bridge.runtime import Runtime
 from bridge.service import ROLES, Service
@@ -40,6 +41,8 @@ def run(session: Session, only: tuple[str, ...]) -> int:
         roles = only or ROLES
         service = Service(runtime, roles)
         service.start()
+        for line in notes(runtime.config):
+            click.echo(line, err=True)
         session.show(
             {"running": True, "links": len(runtime.config.links)},
             lambda: click.echo(_greeting(runtime, service.address if "web" in roles else "")),

@@ -1,5 +1,6 @@
 """`check`: whether the config is right, and whether the providers agree."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import click
@@ -71,10 +72,16 @@ def _row(where: str, finding: Finding) -> dict[str, Any]:
     }
 
 
-def _print(rows: list[dict[str, Any]], config: Config) -> None:
+def notes(config: Config) -> Iterator[str]:
+    """A line for each variable that still has to be set."""
     for item in config.unset:
         line = f" (line {item.line})" if item.line else ""
-        click.echo(f"note {item.place}{line}: {item.message}")
+        yield f"note {item.place}{line}: {item.message}"
+
+
+def _print(rows: list[dict[str, Any]], config: Config) -> None:
+    for line in notes(config):
+        click.echo(line)
     if not rows:
         links = counted(len(config.links), "link")
         click.echo(f"the config is valid: {links}. `--online` asks the providers too")

@@ -106,10 +106,13 @@ class Replacing(MemoryConnector):
         self.delete(calendar, copy)
         return made
 
+    def replaces(self, copy: Copy, event: Event) -> bool:
+        """See `Replaces`."""
+        return _needs_another(copy.event, event)
+
     def abandon(self, calendar: str, copy: Copy, event: Event) -> None:
         """See `Replaces`."""
-        if _needs_another(copy.event, event):
-            self.delete(calendar, self._in_place_of(calendar, copy, event, stands=True))
+        self.delete(calendar, self._in_place_of(calendar, copy, event, stands=True))
 
     def _in_place_of(self, calendar: str, copy: Copy, event: Event, *, stands: bool) -> Copy:
         for attempt in range(ATTEMPTS):

@@ -14,6 +14,7 @@ from connectors.feishu.errors import PROVIDER
 from connectors.feishu.extras import Extras
 from connectors.feishu.listing import Lister
 from connectors.feishu.reading import EventReader
+from connectors.feishu.replacing import replaces
 from connectors.feishu.settings import Settings
 from connectors.feishu.writing import EventWriter, UserIds
 from mappings.feishu import LIMITS
@@ -159,6 +160,10 @@ class FeishuConnector:
     def clear(self, calendar: str, copy: Copy) -> None:
         """See `LeavesBehind`: the dates beside a series."""
         self._writer.clear(self.resolve(calendar), copy)
+
+    def replaces(self, copy: Copy, event: Event) -> bool:
+        """See `Replaces`."""
+        return replaces(copy.event, event)
 
     def abandon(self, calendar: str, copy: Copy, event: Event) -> None:
         """See `Replaces`; the calls are told at `EventWriter.abandon`."""

@@ -80,9 +80,8 @@ class Replacer:
 
     def abandon(self, calendar: str, copy: Copy, event: Event) -> None:
         """See `Replaces`. One POST, which finds the attempt or makes another, and a delete."""
-        if feishu.needs_recreation(copy.event, event) or _revives(copy.event, event):
-            wire = self._in_place_of(calendar, copy, event, stands=True)
-            self._undo(calendar, wire, event)
+        wire = self._in_place_of(calendar, copy, event, stands=True)
+        self._undo(calendar, wire, event)
 
     def _in_place_of(self, calendar: str, copy: Copy, event: Event, *, stands: bool) -> Wire:
         """The event that takes the place of another, which `stands` there yet. One that was taken
@@ -111,8 +110,11 @@ class Replacer:
             raise two_stand() from error
 
 
-def _revives(old: Event, new: Event) -> bool:
-    """Whether an occurrence that was taken away is to take place again."""
+def replaces(old: Event, new: Event) -> bool:
+    """Whether no PATCH leads from one to the other: a series becomes a single event, or an
+    occurrence that was taken away is to take place again."""
+    if feishu.needs_recreation(old, new):
+        return True
     wanted = new.overrides_by_key
     return any(
         override.cancelled

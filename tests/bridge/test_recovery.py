@@ -109,4 +109,4 @@ def test_what_no_part_of_a_write_explains_says_nothing_of_whether_it_arrived() -
 
 def known_after(before: Event, written: Event, now: Event) -> Event:
     shadow, found = (Copy(ref="r", event=content, members=()) for content in (before, now))
-    return explained(shadow, found, written).event
+    return explained(shadow, found, written, found).event

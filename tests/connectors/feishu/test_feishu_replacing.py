@@ -201,9 +201,11 @@ def test_a_replacement_that_people_overtook_is_taken_away(
     assert {item["event_id"].rpartition("_")[0] for item in alive(bench, ann)} == {again.ref[:-2]}
 
 
-def test_nothing_is_made_to_take_away_what_needed_no_replacement(bench: Any, ann: Any) -> None:
+def test_what_needs_a_replacement_can_be_told_without_a_call(bench: Any, ann: Any) -> None:
     connector = bench.connect(ann)
-    old = connector.create("primary", WEEKLY, KEY)
+    old = connector.create("primary", cancelled(WEEKLY, THIRD), KEY)
     before = len(bench.sandbox.calls())
-    connector.abandon("primary", old, edited(WEEKLY, title="Retrospective"))
+    assert connector.replaces(old, WEEKLY)
+    assert connector.replaces(old, event("Review", "2026-03-02T10:00", "Europe/Berlin"))
+    assert not connector.replaces(old, edited(old.event, title="Retrospective"))
     assert len(bench.sandbox.calls()) == before
