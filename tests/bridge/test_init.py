@@ -195,6 +195,21 @@ def test_what_is_set_is_no_longer_noted(
     assert "known-to-nobody" not in said
 
 
+def test_nobody_is_sent_to_a_provider_with_a_placeholder_for_an_app(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert run(["init", "--yes"]) == 0
+    assert run(["connect", "feishu", "--user", "alice"]) == 2
+    said = capsys.readouterr().err
+    assert "FEISHU_APP_ID is not set yet" in said
+    assert "http" not in said
+
+
+def test_a_folder_that_is_not_there_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["init", "nowhere/config.yaml", "--yes"]) == 2
+    assert "there is no folder nowhere" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("text", ["on", "null", "12", "a: b", "#1", "O'Hara, Ann", '"', "张三"])
 def test_any_text_is_read_back_as_it_was_given(text: str) -> None:
     assert run(["init", "--yes", "--feishu-account", text, "--app-id", text]) == 0
