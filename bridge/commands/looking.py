@@ -135,7 +135,7 @@ def _print_status(rows: list[dict[str, Any]], silent: list[dict[str, Any]]) -> N
             str(row["units"]),
             str(row["parked"]),
             str(row["dropped"]),
-            f"{row['last_run'][:16].replace('T', ' ')} UTC" if row.get("last_run") else "never",
+            f"{row['last_run'][:16].replace('T', ' ')}Z" if row.get("last_run") else "never",
             row.get("last_outcome") or "",
         )
     Console().print(table)
