@@ -364,9 +364,9 @@ class Applier:
             row = settled(result)
             if row is not None:
                 books.rows.append(row)
-                for action, _answer in result.done:
-                    if action.op in (Op.CREATE, Op.ADOPT):
-                        books.joined[action.side].append(row)
+                for side in {action.side for action, _answer in result.done}:
+                    if _is_new(result.task.unit, row, side):
+                        books.joined[side].append(row)
                 if row.home is None and result.task.unit.a is result.task.unit.b is None:
                     self.counts.count(Op.ADOPT)
         elif self._stops_link(result.error):

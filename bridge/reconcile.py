@@ -321,7 +321,7 @@ def _overtaken(
     """The copy's edits of what it is to show otherwise because the link's rules have changed
     meanwhile. They were made to something else than the original, which stands."""
     home = unit.home
-    if home is None or home not in steps or unit.policy_digest == rules.digest:
+    if home is None or home not in steps or unit.policy_digest in ("", rules.digest):
         return {}
     original, copy, step = unit.copy(home), unit.copy(home.other), steps[home]
     if original is None or copy is None:

@@ -118,7 +118,13 @@ def _settle(
     if known.event == shadow.event and known.ref == shadow.ref:
         return unit.with_copy(intent.side, known)
     # It has arrived, and what it came from may be another by now: the two are to be compared.
-    return replace(unit.with_copy(intent.side, known), policy_digest="")
+    row = replace(unit.with_copy(intent.side, known), policy_digest="")
+    twin = unit.copy(intent.side.other)
+    if twin is None or unit.home is intent.side.other:
+        return row
+    # What has arrived at an original, its copy showed; what that shows otherwise is newer.
+    sent = merge.transfer(shadow.event, known.event, twin.event, None)
+    return row.with_copy(intent.side.other, replace(twin, event=sent))
 
 
 def _finished(
@@ -136,9 +142,6 @@ def _finished(
     Only what can have such a consequence is repeated over what somebody has changed since."""
     standing, desired = now or shadow, jsonform.event_from_json(intent.desired)
     ours = merge.changes(shadow.event, desired)
-    anew = now is None or _makes_anew(connector, shadow, now, desired)
-    if not anew and merge.SCHEDULE not in ours:
-        return now
     theirs = merge.changes(shadow.event, standing.event)
     contested, overruled = merge.clashes(ours, theirs)
     spared = {path for path in contested if path[-1] not in ("schedule", "exists")}
@@ -147,6 +150,12 @@ def _finished(
     put_back = {path for path in theirs.keys() - ours.keys() if "/".join(path) in told}
     wanted = merge.transfer(standing.event, shadow.event, standing.event, put_back)
     wanted = merge.transfer(shadow.event, desired, wanted, ours.keys() - spared)
+    anew = isinstance(connector, Replaces) and (
+        # What it was made to may have been what is known of the unit, or what it is now.
+        connector.replaces(shadow, desired) or connector.replaces(standing, wanted)
+    )
+    if now is not None and not anew and merge.SCHEDULE not in {*ours, *put_back}:
+        return now
     if now is not None and theirs and anew and isinstance(connector, Replaces):
         # With what somebody did since, the repetition may go another way.
         connector.abandon(calendar, shadow, desired)
@@ -161,15 +170,6 @@ def _finished(
         return connector.update(calendar, standing, wanted)
     except ConflictError as conflict:
         return conflict.current
-
-
-def _makes_anew(connector: Connector, shadow: Copy, now: Copy, desired: Event) -> bool:
-    """Whether the change took another unit, as far as one can tell: what it was made to may have
-    been what is known of the unit, or what it is now."""
-    if not isinstance(connector, Replaces):
-        return False
-    repeated = merge.transfer(shadow.event, desired, now.event, None)
-    return connector.replaces(shadow, desired) or connector.replaces(now, repeated)
 
 
 def _made(connector: Connector, calendar: str, intent: Intent) -> Copy | None:

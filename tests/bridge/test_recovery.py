@@ -75,11 +75,6 @@ def test_the_move_of_a_copy_whose_making_was_not_known_yet_is_kept(pair: Pair) -
     assert pair.a.event(ref).when == pair.b.event(twin).when == later.when
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="compared with what the copy was last known to show, the edit that has arrived at the "
-    "original passes for the original's own",
-)
 @pytest.mark.parametrize("place", ["Room 8", ""])
 def test_an_edit_after_one_whose_arrival_was_not_known_yet_stands(pair: Pair, place: str) -> None:
     pair.a.person_puts(event("Lunch"))
