@@ -227,7 +227,7 @@ def _side(
         title=copy.event.details.title if copy else "",
         when=when_text(copy.event) if copy else "",
         address=address,
-        ours=unit.home is side.other,
+        ours=ref is not None and unit.home is side.other,
         now=_sight_text(unit, side, seen),
     )
 

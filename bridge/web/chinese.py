@@ -358,6 +358,18 @@ SAYINGS: Sequence[tuple[str, str]] = (
         "搁置：{0}：{1}；请修改日程使其可以同步，或重试，或不再处理",
     ),
     (r"left alone for good: (.*?); .*", "不再处理：{0}；可用“重试”恢复"),
+    (
+        r"(\S+) has not given consent yet[;.] [Ss]end an invitation from the dashboard\.?",
+        "{0} 尚未授权：请在“账号”页发送邀请",
+    ),
+    (
+        r"(\S+) gave a consent that has run out; send an invitation from the dashboard",
+        "{0} 的授权已过期：请在“账号”页发送邀请",
+    ),
+    (
+        r"(\S+) must consent again: (.*); send an invitation from the dashboard",
+        "{0} 需要重新授权：{1}；请在“账号”页发送邀请",
+    ),
     (r"a person dropped it(?: \((.*)\))?", "人工要求不再处理 {0}"),
     (r"(\d+) of (\d+) events would be deleted.*", "将删除 {1} 个日程中的 {0} 个"),
     (r"the listing of side ([ab]) shrank: (.*)", "{0} 端返回的列表变少：{1}"),

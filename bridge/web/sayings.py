@@ -10,13 +10,20 @@ _PATTERNS: list[tuple[re.Pattern[str], str]] = [
 ]
 
 
-_TYPED = re.compile(r"; look at `calbridge plan`, then approve or pause$")
-"""Advice for a terminal; here there is a button."""
+_TYPED: list[tuple[re.Pattern[str], str]] = [
+    (re.compile(r"; look at `calbridge plan`, then approve or pause$"), ""),
+    (re.compile(r", or `calbridge parked retry \S+`, or `calbridge parked drop \S+`$"),
+     ", try it again, or leave it alone"),
+    (re.compile(r"; `calbridge parked retry` takes it back$"), "; “Try again” takes it back"),
+    (re.compile(r", or run `calbridge connect \S+ --user NAME`(?=\.?$)"), ""),
+]  # fmt: skip
+"""Advice for a terminal, and what it is here, where there are buttons."""
 
 
 def retold(language: str, text: str) -> str:
     """`text` in that language."""
-    text = _TYPED.sub("", text)
+    for typed, clicked in _TYPED:
+        text = typed.sub(clicked, text)
     tell = _TELLERS.get(language)
     return tell(text) if tell else text
 

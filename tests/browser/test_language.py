@@ -61,12 +61,37 @@ def test_what_is_not_translated_is_said_in_english():
         ("nothing: there is nothing to carry over", "无：没有需要同步的内容"),
         ("update on b: title (changed on a)", "在 b 端修改 标题（a 端有改动）"),
         ("15 of 15 events would be deleted, more than ...", "将删除 15 个日程中的 15 个"),
+        (
+            "ann@a.example has not given consent yet; send an invitation from the dashboard, "
+            "or run `calbridge connect feishu --user NAME`",
+            "ann@a.example 尚未授权：请在“账号”页发送邀请",
+        ),
         ("something {0} nobody foresaw", "something {0} nobody foresaw"),
     ],
 )
 def test_the_bridges_own_sentences_are_retold(said, told):
     assert retold("zh", said) == told
-    assert retold("en", said) == said
+    if "`calbridge" not in said:
+        assert retold("en", said) == said
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ("parked: FULL: no room; change the event so that it can be carried, or "
+         "`calbridge parked retry 1f`, or `calbridge parked drop 1f`",
+         "parked: FULL: no room; change the event so that it can be carried, try it again, or "
+         "leave it alone"),
+        ("left alone for good: so be it; `calbridge parked retry` takes it back",
+         "left alone for good: so be it; “Try again” takes it back"),
+        ("ann must consent again: no; send an invitation from the dashboard, or run "
+         "`calbridge connect feishu --user NAME`",
+         "ann must consent again: no; send an invitation from the dashboard"),
+    ],
+)  # fmt: skip
+def test_where_there_are_buttons_nobody_is_told_to_type(said, told):
+    assert retold("en", said) == told
+    assert "`" not in retold("zh", said)
 
 
 @pytest.mark.parametrize(

@@ -166,6 +166,7 @@ def test_what_is_parked_is_tried_again_or_left_alone(office, ann):
     assert "Lunch parked" in ann.text
     ann.get(f"/links/1/events/{unit}")
     assert "Lunch parked" in ann.text
+    assert "`calbridge" not in ann.text
     world.before = lambda call: None
     ann.does(f"/links/1/events/{unit}/drop")
     assert "left alone from now on" in ann.text
@@ -298,9 +299,10 @@ def test_activity_is_drawn_and_told_for_those_who_do_not_see_it(office, ann):
         assert re.search(rf'<desc id="{about}">Bars for 24 hours, the highest [^<]+</desc>', plot)
         assert plot.count('class="bar-of"') >= 1
     assert "Calls to providers an hour failed ones in red" in ann.text
-    row = re.search(r'<tr><th scope="row">[^<]*</th>(.*?)</tr>', page.split("As a table")[1])[1]
-    assert re.findall(r">([^<]*)</td>", row)[0] == "1", "one write"
-    assert re.findall(r">([^<]*)</td>", row)[-3:] == ["2", "1", "200 ms"]
+    rows = re.findall(r'<tr><th scope="row">[^<]*</th>(.*?)</tr>', page.split("As a table")[1])
+    told = [re.findall(r">([^<]*)</td>", row) for row in rows]
+    assert sum(int(row[0]) for row in told) == 1, "one write"
+    assert ["2", "1", "200 ms"] in [row[-3:] for row in told]
     assert "hub/ann all 25 % 10 / 40 within 1 min" in ann.text
     assert "每小时对平台的调用" in ann.get("/activity?lang=zh").text
 
