@@ -24,6 +24,7 @@ from connectors.memory import Call, MemoryCalendar, MemoryWorld, named_world
 from connectors.testing.builders import event
 
 PATIENCE = 60.0
+MANY = 150
 _numbers = itertools.count(1)
 CONFIG = """\
 secret_key: {key}
@@ -108,27 +109,27 @@ def put(calendar: MemoryCalendar, title: str) -> str:
 
 
 @pytest.mark.parametrize("direction", ["two-way", "to-target"])
-def test_a_link_with_thousands_of_changes_keeps_nobody_waiting(
+def test_a_link_with_many_changes_keeps_nobody_waiting(
     found: Callable[..., Town], direction: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bridge.service, "Turn", partial(Turn, units=30))
+    monkeypatch.setattr(bridge.service, "Turn", partial(Turn, units=MANY // 10))
     big, small = ["ann", "eve"], [f"p{number}" for number in range(10)]
     town = found([*big, *small], workers=2, direction=direction)
     town.service.start()
     assert town.service.wait_idle(PATIENCE)
     for name in big:  # as many as there are workers
-        for number in range(300):
+        for number in range(MANY):
             put(town.calendars[name][0], f"E{number}")
     until(lambda: all(town.count(name) for name in big))
     for name in small:
         put(town.calendars[name][0], "Lunch")
     until(lambda: all(town.titles(name) == {"Lunch"} for name in small))
-    assert min(town.count(name) for name in big) < 300
-    until(lambda: all(town.count(name) == 300 for name in big))
+    assert min(town.count(name) for name in big) < MANY
+    until(lambda: all(town.count(name) == MANY for name in big))
     assert town.service.wait_idle(PATIENCE)
     outcomes = {run.outcome for name in big for run in town.store.runs(town.link(name).id)}
     assert outcomes == {"ok", "unfinished"}
-    assert town.other.calls["create"] == 2 * 300 + len(small)
+    assert town.other.calls["create"] == 2 * MANY + len(small)
 
 
 def test_a_large_link_that_nobody_waits_for_is_done_in_one_go(
@@ -136,10 +137,10 @@ def test_a_large_link_that_nobody_waits_for_is_done_in_one_go(
 ) -> None:
     monkeypatch.setattr(bridge.service, "Turn", partial(Turn, units=20))
     town = found(["ann"])
-    for number in range(200):
+    for number in range(100):
         put(town.calendars["ann"][0], f"E{number}")
     town.service.start()
-    until(lambda: town.count("ann") == 200)
+    until(lambda: town.count("ann") == 100)
     assert town.service.wait_idle(PATIENCE)
     assert {run.outcome for run in town.store.runs(town.link("ann").id)} == {"ok"}
 

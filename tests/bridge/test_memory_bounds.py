@@ -26,7 +26,7 @@ users:
     hub: ann
     links: [{{to: other, account: ann, direction: {direction}}}]
 """
-SMALL, LARGE = 250, 600
+SMALL, LARGE = 100, 240
 _numbers = itertools.count(1)
 
 
