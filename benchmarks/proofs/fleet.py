@@ -20,7 +20,7 @@ from benchmarks.proofs.city import City
 PRELOADED = (
     "bridge.commands.copying",
     "bridge.commands.run",
-    "lark_oapi",
+    "connectors.feishu.provider",
     "googleapiclient.discovery",
     "exchangelib",
 )

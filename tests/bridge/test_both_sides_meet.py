@@ -240,7 +240,7 @@ def changed_once(draw: st.DrawFn, content: Event) -> Event:
     return recurrence.tidy(occurrence_edit(draw, content))
 
 
-@settings(max_examples=400)
+@settings(max_examples=200)
 @given(st.data(), st.sampled_from([Conflict.A, Conflict.B]))
 def test_whatever_two_people_change_both_end_the_same(
     data: st.DataObject, winner: Conflict
@@ -255,7 +255,7 @@ def test_whatever_two_people_change_both_end_the_same(
     assert one == other
 
 
-@settings(max_examples=400)
+@settings(max_examples=200)
 @given(st.data(), st.sampled_from([Conflict.A, Conflict.B]), st.booleans())
 def test_whatever_meets_a_new_schedule_both_end_the_same(
     data: st.DataObject, winner: Conflict, turned: bool

@@ -192,7 +192,7 @@ def check(event: Event | None) -> None:
 
 
 @given(events())
-@settings(max_examples=500, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
 def test_a_plan_shows_what_the_event_shows(event: Event | None) -> None:
     check(event)
 

@@ -394,7 +394,7 @@ def spawn() -> Callable[..., BaseProcess]:
         [
             "bridge.commands.copying",
             "bridge.commands.run",
-            "lark_oapi",
+            "connectors.feishu.provider",
             "googleapiclient.discovery",
             "exchangelib",
         ]

@@ -286,7 +286,7 @@ COMMON: dict[str, Any] = {
 
 @pytest.mark.timeout(1200)
 @given(first=events(), second=events())
-@settings(max_examples=500, **COMMON)
+@settings(max_examples=150, **COMMON)
 def test_exchange_shows_the_days_that_feishu_shows(
     outlook: Outlook, first: AtFeishu, second: AtFeishu
 ) -> None:
@@ -295,7 +295,7 @@ def test_exchange_shows_the_days_that_feishu_shows(
 
 @pytest.mark.timeout(1200)
 @given(first=events(timed=True), second=events(timed=True))
-@settings(max_examples=60, **COMMON)
+@settings(max_examples=30, **COMMON)
 def test_exchange_shows_them_too_if_its_occurrences_keep_their_length(
     outlook: Outlook, first: AtFeishu, second: AtFeishu
 ) -> None:

@@ -32,7 +32,7 @@ def storm(bench, links: list[int], book, hints: int, senders: int = 3) -> None:
 
 
 @pytest.mark.parametrize(
-    ("hints", "count"), [(600, 20), pytest.param(10_000, 100, marks=pytest.mark.nightly)]
+    ("hints", "count"), [(240, 20), pytest.param(10_000, 100, marks=pytest.mark.nightly)]
 )
 def test_of_many_hints_none_is_missed_and_no_link_runs_twice_at_once(
     bench, start, open_again, hints: int, count: int
@@ -57,7 +57,7 @@ def test_links_whose_runs_fail_now_and_then_all_catch_up(bench, start) -> None:
 
     book.end = end
     start(book, threads=4)
-    storm(bench, links, book, 300)
+    storm(bench, links, book, 150)
     bench.until(bench.idle)
     assert book.seen == book.source
     assert book.overlaps == 0
