@@ -10,6 +10,7 @@ references").
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from html import unescape
 from unicodedata import category
 
@@ -65,6 +66,11 @@ def canonical(text: str, *, wrapped: bool = False) -> str:
         return ""
     if _UNUSUAL.search(text) is None and not wrapped:
         return text.strip(" \n")
+    return _canonical(text, wrapped)
+
+
+@lru_cache(maxsize=256)  # all occurrences of a series have the same text
+def _canonical(text: str, wrapped: bool) -> str:
     text = _CONTROL.sub("", _NEWLINE.sub("\n", text)).replace("\t", " ").replace("\xa0", " ")
     if wrapped:
         text = _WRAPPED.sub(" ", text)
@@ -85,6 +91,11 @@ def to_text(html: str) -> str:
     """Canonical HTML as plain text: list items get a dash, links show their address."""
     if "<" not in html and "&" not in html:
         return html
+    return _to_text(html)
+
+
+@lru_cache(maxsize=256)
+def _to_text(html: str) -> str:
     parts: list[str] = []
     href = ""
     for closing, tag, target, text in _TOKEN.findall(html):

@@ -61,13 +61,18 @@ def occurrences(
     plain = {id_: wire for id_, wire in entries.items() if _kind(wire) == "Occurrence"}
     masters = _masters(client, [wire for wire in entries.values() if _of_series(wire)])
     own = reader.items([id_ for id_ in entries if id_ not in plain])
+    series: dict[str, Shown] = {}
     for id_, wire in entries.items():
         answer = masters.get(_uid(wire)) if id_ in plain else own.get(id_)
         if answer is None or isinstance(answer, ConnectorError):
             continue
         master = masters.get(_uid(wire)) if _of_series(wire) else answer
         try:
-            shown = _shown(reader, answer, master)
+            if answer is master:  # one of many that look the same
+                shown = series.get(_uid(wire)) or _shown(reader, answer, master)
+                series[_uid(wire)] = shown
+            else:
+                shown = _shown(reader, answer, master)
             found = _occurrence(wire, shown)
             if master is not None and _of_series(wire) and not shown.event.when.all_day:
                 found = _as_meant(found, shown, _original(answer), reader, master)

@@ -7,7 +7,7 @@ from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from itertools import pairwise
 from typing import Any
 
@@ -111,16 +111,19 @@ class View:
     @property
     def original_start(self) -> datetime | None:
         """Where the pattern puts the occurrence."""
-        if self.original is None:
-            return None
-        return regular(self.world, self.item, self.original)[0]
+        return None if self.original is None else self._regular[0]
+
+    @cached_property
+    def _regular(self) -> tuple[datetime, datetime]:
+        assert self.original is not None
+        return regular(self.world, self.item, self.original)
 
     def value(self, uri: str) -> Any:
         """A property's value, None if it has none."""
         if self.exception is not None and uri in self.exception.values:
             return self.exception.values[uri]
         if self.original is not None and uri in ("calendar:Start", "calendar:End"):
-            return regular(self.world, self.item, self.original)[uri == "calendar:End"]
+            return self._regular[uri == "calendar:End"]
         return self.item.values.get(uri)
 
     @property

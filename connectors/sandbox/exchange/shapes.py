@@ -102,11 +102,14 @@ def render(view: View, mailbox: Mailbox, shape: Shape) -> Element:
 
 def _with_extended(children: list[Any], fields: tuple[Field, ...], shown: list[Element]) -> Any:
     """The extended properties at their place in the sequence."""
-    place = [field.uri for field in FIELDS].index("item:ExtendedProperty")
-    after = {field.uri for field in FIELDS[place:]}
     asked = [field for field in fields if field.name != "ExtendedProperty"]
-    before = sum(1 for field in asked if field.uri not in after)
+    before = sum(1 for field in asked if field.uri not in _AFTER_EXTENDED)
     return [*children[:before], *shown, *children[before:]]
+
+
+_AFTER_EXTENDED = {
+    field.uri for field in FIELDS[[field.uri for field in FIELDS].index("item:ExtendedProperty") :]
+}
 
 
 def identity(view: View) -> Element:
