@@ -289,6 +289,23 @@ def test_a_parked_link_runs_again_when_a_person_says_so(bench, start) -> None:
     assert runs == [2]
 
 
+def test_as_many_links_run_at_once_as_there_are_threads(bench, start) -> None:
+    """More than Python's own pool for blocking work has on a small machine."""
+    links = bench.add_links(40)
+    together = threading.Barrier(len(links))
+    met: list[int] = []
+
+    def handler(claim: Claim, _fence: Fence) -> Ending:
+        together.wait(bench.PATIENCE)
+        met.append(claim.link_id)
+        return Done(None)
+
+    start(handler, threads=len(links))
+    bench.hint(*links)
+    bench.until(lambda: len(met) == len(links) and bench.idle())
+    assert sorted(met) == sorted(links)
+
+
 def test_of_one_account_no_more_links_run_at_once_than_may(bench, start) -> None:
     links = bench.add_links(8)
     lock, running, most = threading.Lock(), [0], [0]
