@@ -23,8 +23,9 @@ from bridge.store import Store, Tx
 from bridge.task import Counts, Task
 from bridge.turn import Turn
 from connectors.contract import Connector, Copy, Unreadable
-from connectors.errors import ConnectorError, ResyncError
+from connectors.errors import ConnectorError, RejectedError, ResyncError
 from mappings import recurrence
+from mappings.errors import UnmappableError
 from mappings.policy import AttendeePolicy, Content
 from mappings.projection import project
 
@@ -270,7 +271,10 @@ class LinkPass:
         connector = self._connectors[side]
         if connector.capabilities.lag:
             return False
-        return connector.fetch(self._link.endpoint(side).calendar, ref) is not None
+        try:
+            return connector.fetch(self._link.endpoint(side).calendar, ref) is not None
+        except (RejectedError, UnmappableError):
+            return True  # what cannot be read stands there
 
     def _nothing_new(self, side: Side, observation: Observation) -> bool:
         """Whether the side shows exactly what we remember: most of a complete listing."""

@@ -33,6 +33,8 @@ SUBSETS = {
     "churn": "tests/bridge/test_churn.py",
     "succession": "tests/bridge/test_succession.py",
     "crash points": "tests/simulation/test_crash_points.py",
+    "recovery": "tests/bridge/test_recovery.py",
+    "mended": "tests/simulation/test_mended_histories.py",
 }
 HISTORIES = 250
 SOAK = f"""
@@ -72,7 +74,7 @@ FAULTS = (
     ),
     Fault(
         "look at nothing before writing", "connectors/memory/connector.py",
-        "        if contested:", "        if False:", ("apply",),
+        "        if contested or", "        if False and", ("apply",),
     ),
     Fault(
         "take for a stranger what another link has replaced", "bridge/succession.py",
@@ -208,7 +210,7 @@ FAULTS = (
     Fault(
         "leave half a change standing", "bridge/recovery.py",
         "    if not connector.capabilities.find_by_key:\n        now =",
-        "    if False:\n        now =",
+        "    if False:\n        now =", ("mended",),
     ),
     Fault(
         "do not ask what a create has made", "bridge/recovery.py",
@@ -223,12 +225,36 @@ FAULTS = (
         "tx.journal(_overruled(intent, intent.lost))", "pass", ("crash points",),
     ),
     Fault(
+        "leave an attempt at a replacement standing", "bridge/recovery.py",
+        "        connector.abandon(calendar, shadow, desired)\n", "        pass\n", ("mended",),
+    ),
+    Fault(
+        "take what has arrived for the original's own", "bridge/recovery.py",
+        "    if twin is None or unit.home is", "    if twin is not None or unit.home is",
+        ("recovery",),
+    ),
+    Fault(
+        "forget the side that was written where the other one failed", "bridge/apply.py",
+        "        return {action.side for action, _answer in result.done}\n", "        return ()\n",
+        ("mended",),
+    ),
+    Fault(
+        "write over what an earlier attempt made", "bridge/apply.py",
+        "        if difference(copy.event, action.desired, action.side, self._rules):\n",
+        "        if False:\n", ("mended",),
+    ),
+    Fault(
+        "never compare once more", "bridge/reconcile.py",
+        'policy_digest="" if len(actions) > 1 else row.policy_digest', 'policy_digest=rules.digest',
+        ("mended",),
+    ),
+    Fault(
         "repeat a broken-off write over somebody's edit", "bridge/recovery.py",
-        "standing.event, ours.keys() - spared)", "standing.event, ours.keys())", ("apply",),
+        "desired, wanted, ours.keys() - spared)", "desired, wanted, ours.keys())", ("mended",),
     ),
     Fault(
         "say nothing of what a repeated write overrules", "bridge/recovery.py",
-        '    tell({"/".join(path): str(change.after) for path, change in sorted(lost.items())})\n',
+        "    tell({path: value for path, value in news.items() if told.get(path) != value})\n",
         "", ("apply",),
     ),
     Fault(

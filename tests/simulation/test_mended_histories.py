@@ -1,0 +1,16 @@
+"""Histories that once ended badly, by what went wrong."""
+
+import pytest
+
+from bridge.simulation.history import history
+from bridge.simulation.running import run
+
+LOST = [135, 2305, 2468, 3542, 4404, 4714, 5069, 6714, 7167, 7520]
+DIFFERENT = [2345, 2491, 2951, 3461, 6280, 6731, 7307]
+TWICE = [3162, 4932, 6936, 7648]
+STUCK = [2589, 3068, 3763, 4599, 4647, 7276]
+
+
+@pytest.mark.parametrize("seed", sorted(LOST + DIFFERENT + TWICE + STUCK))
+def test_what_went_wrong_once_comes_out_right(seed: int) -> None:
+    assert run(history(seed)).complaints == ()
