@@ -1,6 +1,7 @@
 """`verify` and `status`: look, change nothing."""
 
 from dataclasses import asdict
+from datetime import datetime
 from typing import Any
 
 import click
@@ -12,7 +13,7 @@ from bridge.records import Link, LinkState, UnitState
 from bridge.runtime import Runtime
 from bridge.verify import Comparison
 from bridge.verify import verify as compare
-from bridge.wording import counted
+from bridge.wording import counted, span
 
 STANDING = ("held", "waiting", "suspended", "parked")
 """States of a link that need somebody."""
@@ -59,12 +60,13 @@ def status(session: Session) -> int:
     """Print a table of the links."""
     with session.runtime() as runtime:
         rows = [_row(runtime, name) for name in (item.name for item in runtime.config.links)]
-        work = asdict(runtime.store.job_stats(runtime.system.now()))
+        now = runtime.system.now()
+        work = asdict(runtime.store.job_stats(now))
         silent = [_silent(each) for each in runtime.store.circuits().values() if each.until]
     oldest = work["oldest_due"]
     jobs = {**work, "oldest_due": oldest and oldest.isoformat(timespec="seconds")}
     value = {"links": rows, "jobs": jobs, "silent_accounts": silent}
-    session.show(value, lambda: _print_status(rows, silent))
+    session.show(value, lambda: _print_status(rows, silent, now))
     return 1 if any(row["state"] in STANDING for row in rows) else 0
 
 
@@ -123,7 +125,7 @@ def _advice(link: Link, *, stuck: bool, parked: int) -> str:
             return "`calbridge parked list` shows what waits for a person" if parked else ""
 
 
-def _print_status(rows: list[dict[str, Any]], silent: list[dict[str, Any]]) -> None:
+def _print_status(rows: list[dict[str, Any]], silent: list[dict[str, Any]], now: datetime) -> None:
     from rich.console import Console
     from rich.table import Table
 
@@ -135,7 +137,9 @@ def _print_status(rows: list[dict[str, Any]], silent: list[dict[str, Any]]) -> N
             str(row["units"]),
             str(row["parked"]),
             str(row["dropped"]),
-            f"{row['last_run'][:16].replace('T', ' ')}Z" if row.get("last_run") else "never",
+            f"{span(now - datetime.fromisoformat(row['last_run']))} ago"
+            if row.get("last_run")
+            else "never",
             row.get("last_outcome") or "",
         )
     Console().print(table)

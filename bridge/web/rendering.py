@@ -19,8 +19,7 @@ if TYPE_CHECKING:
     from bridge.web.site import Visit
 
 _CHINESE_SIDE = re.compile(r"\b[ab](?= 端)")
-_SIZES = (86_400, 3600, 60, 1)
-_UNITS = {"en": (" d", " h", " min", " s"), "zh": ("天", "小时", "分", "秒")}
+_CHINESE_UNITS = ("天", "小时", "分", "秒")
 
 
 class Renderer:
@@ -86,15 +85,7 @@ def sides(text: str, link: Link) -> str:
 
 def span(time: timedelta, language: str = "en") -> str:
     """A length of time, in its largest unit, or its two largest below ten."""
-    seconds, units = max(0, int(time.total_seconds())), _UNITS[language]
-    for number, size in enumerate(_SIZES):
-        if seconds >= size:
-            whole, rest = divmod(seconds, size)
-            told = f"{whole}{units[number]}"
-            if whole < 10 and number + 1 < len(_SIZES) and (more := rest // _SIZES[number + 1]):
-                told += f"{'' if language == 'zh' else ' '}{more}{units[number + 1]}"
-            return told
-    return f"0{units[-1]}"
+    return wording.span(time, _CHINESE_UNITS, "") if language == "zh" else wording.span(time)
 
 
 def _in_language(visit: "Visit", language: str) -> str:
