@@ -15,7 +15,7 @@ from bridge.travel import difference
 from bridge.wording import field_words
 from connectors.contract import Connector, Copy, HasAddresses, HoldsOtherwise, fetch_again
 from connectors.errors import ConnectorError
-from mappings import jsonform, merge, recurrence
+from mappings import jsonform, merge, recurrence, richtext
 from mappings.errors import UnmappableError
 from mappings.model import Attachment, Attendee, Event, Location, Loss, Person, When
 from mappings.projection import project
@@ -252,6 +252,7 @@ def _sight_text(unit: Unit, side: Side, seen: Mapping[Side, Sight] | None) -> st
 
 def _fields(unit: Unit, a: Copy | None, b: Copy | None, rules: Rules) -> tuple[FieldView, ...]:
     here, there = (_values(copy.event) if copy else {} for copy in (a, b))
+    _unmark(here, there)
     names = [name for name in {**here, **there} if here.get(name) or there.get(name)]
     differing: set[str] = set()
     if a is not None and b is not None:
@@ -286,6 +287,15 @@ def _values(event: Event) -> dict[str, str]:
             values[name] = _told(getattr(event.details, name))
     values["reminders"] = ", ".join(map(_reminder, event.details.reminders or ()))
     return values
+
+
+def _unmark(here: dict[str, str], there: dict[str, str]) -> None:
+    """Descriptions as people read them, unless their markup is all that differs."""
+    ours, theirs = (values.get("description", "") for values in (here, there))
+    if ours == theirs or richtext.to_text(ours) != richtext.to_text(theirs):
+        for values in (here, there):
+            if "description" in values:
+                values["description"] = richtext.to_text(values["description"])
 
 
 def _reminder(minutes: int) -> str:

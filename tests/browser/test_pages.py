@@ -139,6 +139,15 @@ def test_an_event_is_explained_with_what_differs(office, ann):
     assert "not asked" in ann.get(f"/links/1/events/{office.unit('Lunch')}?offline=1").text
 
 
+def test_a_description_is_shown_as_people_read_it_unless_its_markup_differs(office, ann):
+    ref = office.put("Lunch", description="first<br><b>second</b> &amp; last")
+    office.sync()
+    page = f"/links/1/events/{office.unit('Lunch')}"
+    assert ">first\nsecond &amp; last<" in ann.get(page).text
+    office.a.person_edits(ref, description="first<br>second &amp; last")
+    assert "&lt;b&gt;second" in ann.get(page).text
+
+
 def test_a_search_lists_all_that_may_be_meant(office, ann):
     office.put("Lunch one")
     office.put("Lunch two", "2027-03-04T12:00")
