@@ -112,9 +112,22 @@ class _AppCredentials(OAuth2Credentials):  # type: ignore[misc]
 
 
 class _Connections(Protocol):  # type: ignore[misc]
-    """The library's connections with our name."""
+    """The library's connections with our name.
+
+    What the environment says about proxies and certificates is read once: `requests` would do so
+    for every call. Where tokens are fetched over the same session, the address tells.
+    """
 
     USERAGENT = "feishu-calendar-bridge"
+
+    @classmethod
+    def raw_session(cls, prefix: str, oauth2_client: Any = None, **options: Any) -> Any:
+        session = super().raw_session(prefix, oauth2_client=oauth2_client, **options)
+        if oauth2_client is None:
+            found = session.merge_environment_settings(prefix, {}, None, None, None)
+            session.trust_env = False
+            session.proxies, session.verify = found["proxies"], found["verify"]
+        return session
 
 
 class _Impatient(FailFast):  # type: ignore[misc]
