@@ -126,15 +126,15 @@ def test_a_folder_that_is_gone_says_so(sandbox, alice, post):
     assert "<m:SyncState/>" in answer
 
 
-def test_ten_thousand_events_are_read_in_twenty_pages(sandbox, page):
+def test_thousands_of_events_are_read_in_pages(sandbox, page):
     first = sandbox.edit(ALICE, "create", FIELDS)["id"]
-    sandbox.edit(ALICE, "copies", first, 9_999)
+    sandbox.edit(ALICE, "copies", first, 2_047)
     seen, state, complete, pages = set(), None, False, 0
     while not complete:
         changes, state, complete = page(state)
         seen |= {name for _kind, name in changes}
         pages += 1
-    assert (len(seen), pages) == (10_000, 20)
+    assert (len(seen), pages) == (2_048, 4)
 
 
 def test_further_calendars_stand_below_the_calendar(sandbox, alice):
