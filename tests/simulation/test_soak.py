@@ -9,7 +9,7 @@ from bridge.simulation.history import history
 from bridge.simulation.running import run
 from bridge.simulation.soaking import soak
 
-HISTORIES = 320
+HISTORIES = 304
 PARTS = 8
 
 

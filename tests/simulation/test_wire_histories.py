@@ -13,7 +13,7 @@ from bridge.simulation.wire.tale import Tale, tale
 from bridge.simulation.wire.telling import Verdict, told
 from connectors.sandbox.worlds.town import Town
 
-HISTORIES, AT_ONCE = 110, 10
+HISTORIES, AT_ONCE = 100, 10
 MANY = 2000
 PARKED = 0.05
 """The share of units that may wait for a person in the end."""
