@@ -17,6 +17,7 @@ from pydantic import BaseModel, ValidationError
 from bridge.config_schema import HubSection, LinkSection, RootSection, ServiceSection, WebSection
 from bridge.config_text import Text, dotted, read
 from bridge.errors import ConfigError, ConfigProblem
+from bridge.vault import Vault, VaultError
 from connectors.registry import UnknownConnectorError, known_types, plugin
 from mappings.policy import Policy
 
@@ -107,6 +108,7 @@ class _Checker:
             for link in self._user(user, raw, set(root.connectors), base)
         ]
         self._no_twins(links)
+        self._keys(root)
         self._engine(root)
         self._web(root)
         if self._problems:
@@ -174,6 +176,17 @@ class _Checker:
                 place=dotted(here),
                 line=self._text.line(here),
             )
+
+    def _keys(self, root: RootSection) -> None:
+        places: list[Place] = [("secret_key",)]
+        places += [("old_secret_keys", number) for number in range(len(root.old_secret_keys))]
+        for place, key in zip(places, [root.secret_key, *root.old_secret_keys], strict=True):
+            if key and (text := key.get_secret_value()):
+                try:
+                    Vault([text])
+                except VaultError:
+                    message = "is no key: 32 bytes in URL-safe base64; `calbridge init` makes one"
+                    self._problem(place, message)
 
     def _engine(self, root: RootSection) -> None:
         if root.service.engine != "procrastinate":

@@ -34,7 +34,9 @@ LONGEST = timedelta(days=365 * 100)
 
 
 def duration(value: Any) -> Any:
-    """`90d`, `12 h`, `1y` as a timedelta; `none` as None; everything else is left to pydantic."""
+    """`90d`, `12 h`, `1y` as a timedelta; `none` as None. A bare number could mean anything."""
+    if isinstance(value, int | float):
+        raise ValueError("is a number without a unit; write for example 90d, 12h, 1y or none")
     if isinstance(value, str):
         text = value.strip().lower()
         if text in ("none", "unlimited"):
@@ -55,6 +57,19 @@ def duration(value: Any) -> Any:
 
 Duration = Annotated[timedelta, BeforeValidator(duration)]
 OptionalDuration = Annotated[timedelta | None, BeforeValidator(duration)]
+
+
+def _listen(value: Any) -> str:
+    host, _, port = str(value).rpartition(":")
+    if not host or not port.isdecimal() or int(port) > 65535 or re.search(r"\s", host):
+        raise ValueError("is no address to listen on; write ADDRESS:PORT, such as 127.0.0.1:8377")
+    return str(value)
+
+
+def _database(value: str) -> str:
+    if not re.match(r"(sqlite|postgres(ql)?)(\+\w+)?:", value):
+        raise ValueError("is no database; write sqlite:///PATH or postgresql://HOST/NAME")
+    return value
 
 
 def _regular_expression(value: str) -> str:
@@ -157,7 +172,7 @@ class LinkSection(PolicySection):
 class ServiceSection(Strict):
     """How `calbridge run` behaves."""
 
-    listen: str = Field(default="127.0.0.1:8377", pattern=r"^[^\s]+:\d{1,5}$")
+    listen: Annotated[str, BeforeValidator(_listen)] = "127.0.0.1:8377"
     poll: Duration = Field(default=timedelta(minutes=5), ge=timedelta(seconds=1))
     nightly: Annotated[time, BeforeValidator(_time_of_day)] = time(3)
     workers: int = Field(default=4, ge=1, le=64)
@@ -213,7 +228,7 @@ class WebSection(Strict):
 class RootSection(Strict):
     """The whole file. `connectors` and `users` have keys of their own, checked separately."""
 
-    database: str = "sqlite:///calbridge.db"
+    database: Annotated[str, AfterValidator(_database)] = "sqlite:///calbridge.db"
     secret_key: SecretStr | None = None
     old_secret_keys: tuple[SecretStr, ...] = ()
     connectors: dict[str, dict[str, Any]] = Field(min_length=1)

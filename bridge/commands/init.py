@@ -26,7 +26,7 @@ _NAMES = {"feishu": "Feishu", "lark": "Lark", "google": "Google", "exchange": "E
 
 
 @command("init", help="Ask a few questions and write an annotated config and a key.")
-@click.argument("path", default="config.yaml", type=click.Path(dir_okay=False))
+@click.argument("path", required=False, type=click.Path(dir_okay=False))
 @click.option("--domain", help="feishu, lark, or the https origin of your own cloud.")
 @click.option("--app-id", help="The app's id at Feishu or Lark.")
 @click.option("--app-secret-env", metavar="NAME", help="The variable that will hold its secret.")
@@ -52,13 +52,19 @@ _NAMES = {"feishu": "Feishu", "lark": "Lark", "google": "Google", "exchange": "E
 @click.option("--yes", is_flag=True, help="Ask nothing; take the defaults for what is not said.")
 @click.option("--force", is_flag=True, help="Overwrite the config if it is there; never the key.")
 def init(
-    session: Session, path: str, *, sandbox: Path | None, yes: bool, force: bool, **given: Any
+    session: Session,
+    path: str | None,
+    *,
+    sandbox: Path | None,
+    yes: bool,
+    force: bool,
+    **given: Any,
 ) -> int:
     """Write a config that passes `check`, and a key file beside it unless there is one, both
     readable by their owner alone."""
-    target = Path(path)
+    target = Path(path or session.config_path)
     if target.exists() and not force:
-        raise UsageError(f"{path} is there already; --force overwrites it")
+        raise UsageError(f"{target} is there already; --force overwrites it")
     if not target.parent.is_dir():
         raise UsageError(f"there is no folder {target.parent}; make it first")
     asking = sys.stdin.isatty() and not yes and not session.as_json

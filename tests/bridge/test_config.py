@@ -10,6 +10,7 @@ from bridge import config
 from bridge.commands.template import Answers, render
 from bridge.config import Config
 from bridge.errors import ConfigError
+from bridge.vault import Vault
 from connectors.memory import MemorySettings
 from connectors.registry import known_types
 from mappings.policy import AttendeePolicy, Content, DeleteGuard, Direction, Filters, Window
@@ -218,6 +219,27 @@ BAD = {
         GOOD + "database: !!python/name:os.system x\n",
         "9: database: cannot be understood as it is; put it in quotes",
     ),
+    "a number that might mean days": (
+        GOOD + "defaults: {window: {past: 90}}\n",
+        "9: defaults.window.past: is a number without a unit; write for example 90d, 12h, 1y or "
+        "none",
+    ),
+    "a port that no machine has": (
+        GOOD + "service: {listen: '127.0.0.1:99999'}\n",
+        "9: service.listen: is no address to listen on; write ADDRESS:PORT, such as 127.0.0.1:8377",
+    ),
+    "a port without an address": (
+        GOOD + "service: {listen: 8377}\n",
+        "9: service.listen: is no address to listen on; write ADDRESS:PORT, such as 127.0.0.1:8377",
+    ),
+    "a database that is none of ours": (
+        GOOD + "database: mysql://db.example.com/x\n",
+        "9: database: is no database; write sqlite:///PATH or postgresql://HOST/NAME",
+    ),
+    "a passphrase in place of a key": (
+        GOOD + "old_secret_keys: [open sesame]\n",
+        "9: old_secret_keys[0]: is no key: 32 bytes in URL-safe base64; `calbridge init` makes one",
+    ),
     "a file that is a list": ("- a\n- b\n", "must be a section with keys of its own"),
 }  # fmt: skip
 
@@ -273,10 +295,11 @@ def test_all_missing_variables_and_files_are_named_at_once(problems: Problems) -
 
 
 def test_references_are_filled_in(load: Load, tmp_path: Path) -> None:
-    (tmp_path / "key").write_text("from-file\n")
-    text = GOOD + "secret_key: ${file:key}\nold_secret_keys: ['${A}', '${B:-two}', 'x${C:-}y']\n"
-    loaded = load(text, A="one", B="")
-    assert loaded.secret_keys == ("from-file", "one", "two", "xy")
+    one, two, three, four = (Vault.generate_key() for _ in range(4))
+    (tmp_path / "key").write_text(f"{one}\n")
+    parts = f"'${{A}}', '${{B:-{three}}}', '{four[:9]}${{C:-}}{four[9:]}'"
+    loaded = load(f"{GOOD}secret_key: ${{file:key}}\nold_secret_keys: [{parts}]\n", A=two, B="")
+    assert loaded.secret_keys == (one, two, three, four)
 
 
 def test_a_secret_is_in_no_message_and_in_no_representation(load: Load, problems: Problems) -> None:

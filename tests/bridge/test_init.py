@@ -205,6 +205,13 @@ def test_nobody_is_sent_to_a_provider_with_a_placeholder_for_an_app(
     assert "http" not in said
 
 
+def test_the_config_is_written_where_other_commands_would_look_for_it(here: Path) -> None:
+    assert run(["--config", "one.yaml", "init", "--yes"]) == 0
+    assert run(["init", "--yes", "--config", "two.yaml"]) == 0
+    assert run(["init", "three.yaml", "--yes"]) == 0
+    assert sorted(path.stem for path in here.glob("*.yaml")) == ["one", "three", "two"]
+
+
 def test_a_folder_that_is_not_there_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["init", "nowhere/config.yaml", "--yes"]) == 2
     assert "there is no folder nowhere" in capsys.readouterr().err
