@@ -4,6 +4,7 @@ Exit code 1 if anything is wrong. The log of each goes to a folder that is named
 """
 
 import argparse
+import logging
 import os
 import shutil
 import sys
@@ -63,6 +64,7 @@ def main() -> int:
     wrong = 0
     for name in chosen:
         folder = Path(tempfile.mkdtemp(prefix=f"calbridge-{name}-"))
+        logging.basicConfig(filename=folder / "proof.log", level=logging.INFO, force=True)
         started = time.monotonic()
         report = PROOFS[name](folder)
         print(report, f"  ({time.monotonic() - started:.0f} s)", sep="\n", flush=True)
