@@ -6,7 +6,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,9 +37,7 @@ PATIENCE = 60.0
 @click.option("--world", default="office", show_default=True, type=click.Choice(list(WORLDS)))
 def sandbox(_session: Session, config_out: str | None, seed: int, world: str) -> int:
     """Run until SIGTERM."""
-    stop = threading.Event()
-    for name in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(name, lambda *_: stop.set())
+    stop = _stopped()
     trial = WORLDS[world](seed)
     try:
         if config_out:
@@ -53,6 +51,14 @@ def sandbox(_session: Session, config_out: str | None, seed: int, world: str) ->
     finally:
         trial.stop()
     return 0
+
+
+def _stopped() -> threading.Event:
+    """Set by SIGTERM and Ctrl-C from now on."""
+    stop = threading.Event()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(name, lambda *_: stop.set())
+    return stop
 
 
 def write_config(trial: Trial, path: Path) -> None:
@@ -267,12 +273,12 @@ def _summary(story: Story) -> None:
 
 
 def _stay(runtime: Runtime, trial: Trial) -> None:
-    """Keep the bridge and the sandboxes up until Ctrl-C."""
+    """Keep the bridge and the sandboxes up until Ctrl-C or SIGTERM."""
+    stop = _stopped()
     service = Service(runtime)
     service.start()
     trial.webhook(service.address)
     click.echo(f"\nthe dashboard is at {service.address}; stop with Ctrl-C", err=True)
-    with suppress(KeyboardInterrupt):
-        while True:
-            time.sleep(1)
+    while not stop.wait(0.5):
+        pass
     service.stop()
