@@ -45,7 +45,7 @@ def run(session: Session, only: tuple[str, ...]) -> int:
             click.echo(line, err=True)
         session.show(
             {"running": True, "links": len(runtime.config.links)},
-            lambda: click.echo(_greeting(runtime, service.address if "web" in roles else "")),
+            lambda: click.echo(greeting(runtime, service.address if "web" in roles else "")),
         )
         while not stop.wait(1) and not runtime.store.halt:
             pass
@@ -58,8 +58,8 @@ def run(session: Session, only: tuple[str, ...]) -> int:
     return 0
 
 
-def _greeting(runtime: Runtime, address: str) -> str:
-    """`address` is where we listen, empty if another process does."""
+def greeting(runtime: Runtime, address: str) -> str:
+    """What a person who starts it wants to know; `address` is empty if another process listens."""
     links, web = counted(len(runtime.config.links), "link"), runtime.config.web
     if not address:
         where = ""

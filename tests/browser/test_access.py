@@ -8,6 +8,7 @@ import pytest
 import requests
 
 from bridge import config
+from bridge.commands.run import greeting
 from bridge.errors import ConfigError
 from bridge.housekeeping import PUSHES_KEPT
 from bridge.records import LinkState
@@ -32,6 +33,17 @@ def test_without_a_way_to_log_in_there_is_no_dashboard_but_health(open_office):
     assert browser.get("/login").status_code == 404
     assert browser.get("/healthz").json() == {"ok": True}
     assert browser.get("/readyz").json() == {"ready": True}
+
+
+def test_the_service_says_at_its_start_where_the_dashboard_is_and_why_there_is_none(open_office):
+    here = "http://127.0.0.1:8377"
+    office = open_office()
+    assert "without a dashboard: `web` lets nobody log in" in greeting(office.runtime, here)
+    office.again(open_on_loopback=True)
+    assert f"1 link; the dashboard is at {here};" in greeting(office.runtime, here)
+    assert greeting(office.runtime, "") == "running with 1 link; stop with Ctrl-C"
+    office.again(open_on_loopback=True, public_url="https://bridge.example.com")
+    assert "at https://bridge.example.com;" in greeting(office.runtime, here)
 
 
 def test_a_stranger_is_asked_for_the_password_wherever_he_goes(guarded):
