@@ -1,4 +1,4 @@
-"""How many calls the providers see, beside the least that would do.
+"""How many calls the providers see, beside the least that would do: edits at Feishu, and "there".
 
 The real bridge and the real SDKs against the sandboxes; calls for tokens and consent are left out.
 What goes beyond a listing and a write is named, with the reason why the provider asks for it.
@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 EVENTS = 100
 FORCED = {
     ("feishu", "events.get"): "Feishu's listings show no attendees: one read per new or changed "
-    "event that people are to see (decision 0008)",
+    "event that people are to see (decision 0008), and one before each write to Feishu, which "
+    "guards none (decision 0023)",
     ("google", "events.get"): "an update replaces all fields, so what the bridge does not know is "
     "read first; `patch` counts three times against the quota",
     ("google", "events.instances"): "what became of a series' exceptions is not in the answer",
@@ -53,11 +54,18 @@ def _story(target: str, direction: str) -> list[Row]:
             reads = 2 if direction == "two-way" else 1
             rows = counting(f"backfill of {EVENTS} events", _nothing, full=True)
             rows += counting("pass without news", _nothing, bar=reads)
-            for what, act in (
+            told: list[tuple[str, Callable[[], None]]] = [
                 ("one event renamed", lambda: cloud("edit", "ann", 3, "Another title")),
                 ("one event made", lambda: cloud("create", "ann", "One more")),
                 ("one event deleted", lambda: cloud("delete", "ann", 5)),
-            ):
+            ]
+            if direction == "two-way":
+                told += [
+                    ("one renamed there", lambda: cloud("edit_there", "ann", target, 3, "Renamed")),
+                    ("one made there", lambda: cloud("create_there", "ann", target, "One there")),
+                    ("one deleted there", lambda: cloud("delete_there", "ann", target, 5)),
+                ]
+            for what, act in told:
                 rows += counting(what, act)
                 runtime.link_pass(runtime.ready(runtime.select())[0]).run(RunKind.SYNC)
                 cloud("calls")

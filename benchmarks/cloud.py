@@ -243,6 +243,43 @@ class _Town:
         person = self.feishu.as_user(self._users[name])
         person.delete(person.user.primary, self._wires(name)[number]["event_id"])
 
+    def edit_there(self, name: str, where: str, number: int, title: str) -> None:
+        """A person at Google or Exchange gives an event (of those in order) a title."""
+        address, event = self._there(name, where, number)
+        if where == "google":
+            self.google.edit(address, "change", address, event, {"summary": title})
+        else:
+            self.exchange.edit(address, "change", event, {"subject": title})
+
+    def create_there(self, name: str, where: str, title: str) -> None:
+        """A person there makes an event."""
+        address = ADDRESS.format(name=name)
+        start = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) + timedelta(days=2)
+        times = [start, start + timedelta(hours=1)]
+        if where == "google":
+            begin, end = ({"dateTime": at.isoformat(), "timeZone": "Asia/Shanghai"} for at in times)
+            body = {"summary": title, "start": begin, "end": end}
+            self.google.edit(address, "create", address, body)
+        else:
+            begin, end = (at.isoformat() for at in times)
+            self.exchange.edit(address, "create", {"subject": title, "start": begin, "end": end})
+
+    def delete_there(self, name: str, where: str, number: int) -> None:
+        """A person there deletes an event."""
+        address, event = self._there(name, where, number)
+        if where == "google":
+            self.google.edit(address, "remove", address, event)
+        else:
+            self.exchange.edit(address, "remove", event)
+
+    def _there(self, name: str, where: str, number: int) -> tuple[str, str]:
+        address = ADDRESS.format(name=name)
+        if where == "google":
+            return address, str(self.google.events(address)[number]["id"])
+        now = datetime.now(UTC)
+        shown = self.exchange.occurrences(address, now - timedelta(days=9), now + timedelta(days=9))
+        return address, shown[number].item
+
     def _wires(self, name: str) -> list[dict[str, Any]]:
         person = self.feishu.as_user(self._users[name])
         return person.events(person.user.primary)
