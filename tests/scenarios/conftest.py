@@ -8,8 +8,10 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from multiprocessing.process import BaseProcess
 from pathlib import Path
+from threading import Lock
 from typing import Any, TypeVar
 
 import pytest
@@ -52,6 +54,9 @@ class Desk:
     path: Path
     naps: list[float] = field(default_factory=list)
     _open: Runtime | None = None
+    _skipped: float = 0.0
+    _at_work: bool = False
+    _napping: Lock = field(default_factory=Lock)
 
     @property
     def feishu(self) -> FeishuSandbox:
@@ -78,7 +83,12 @@ class Desk:
     def runtime(self) -> Iterator[Runtime]:
         """The bridge in this process; the same one until the config changes or it restarts."""
         if self._open is None:
-            system = System(now=self.feishu.clock.now, sleep=self._nap, random=lambda: 0.5)
+            system = System(
+                now=self.feishu.clock.now,
+                sleep=self._nap,
+                monotonic=self._passed,
+                random=lambda: 0.5,
+            )
             self._open = Runtime(config_file.load(self.path), system)
         yield self._open
 
@@ -90,19 +100,32 @@ class Desk:
 
     def _nap(self, seconds: float) -> None:
         self.naps.append(seconds)
+        clock = self.feishu.clock
+        over, then = self._passed() + seconds, clock.now() + timedelta(seconds=seconds)
         time.sleep(min(seconds, 0.005))
+        if self._at_work:  # a service's own patience is of real seconds
+            return
+        with self._napping:
+            self._skipped = max(self._skipped, over - time.monotonic())
+            clock.advance(max(0.0, (then - clock.now()).total_seconds()))
+
+    def _passed(self) -> float:
+        """The time that naps were meant to take has passed."""
+        return time.monotonic() + self._skipped
 
     @contextmanager
     def serving(self) -> Iterator[Service]:
         """The service, at work and idle for the first time."""
         with self.runtime() as runtime:
             service = Service(runtime)
+            self._at_work = True
             service.start()
             try:
                 assert service.wait_idle(30)
                 yield service
             finally:
                 service.stop()
+                self._at_work = False
 
     def consent(self) -> None:
         """Alice agrees (again)."""
