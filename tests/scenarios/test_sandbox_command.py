@@ -77,6 +77,8 @@ def test_one_command_gives_a_world_a_config_and_a_way_to_disturb_them(
     assert len(inserts) == 31
     assert running.get("mails")["count"] == 0
 
+    running.post("clock", {"advance": 60})
+    assert command("sync")[0] == 0  # rooms that have answered only now
     running.post("faults", [{"match": r"GET \S+/events", "action": "status", "status": 400,
                              "times": 0}], at="feishu")  # fmt: skip
     assert calbridge(["sync", "--config", str(running.config)]) == 1
