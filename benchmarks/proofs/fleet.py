@@ -18,11 +18,14 @@ import psutil
 from benchmarks.proofs.city import City
 
 PRELOADED = (
+    "alembic.command",
+    "bridge.cli",
     "bridge.commands.copying",
     "bridge.commands.run",
+    "connectors.exchange.provider",
     "connectors.feishu.provider",
-    "googleapiclient.discovery",
-    "exchangelib",
+    "connectors.google.provider",
+    "psycopg",
 )
 SAMPLE = 0.5
 _PROGRAM = """

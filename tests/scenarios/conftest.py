@@ -415,11 +415,14 @@ def spawn() -> Callable[..., BaseProcess]:
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(
         [
+            "alembic.command",
+            "bridge.cli",
             "bridge.commands.copying",
             "bridge.commands.run",
+            "connectors.exchange.provider",
             "connectors.feishu.provider",
-            "googleapiclient.discovery",
-            "exchangelib",
+            "connectors.google.provider",
+            "psycopg",
         ]
     )
 
