@@ -42,7 +42,6 @@ def pytest_collection_finish() -> None:
     """What has been imported and collected stays; looking through it for garbage is in vain."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(20_000, 20, 50)
 
 
 def _compile_once() -> None:
