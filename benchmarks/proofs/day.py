@@ -31,8 +31,8 @@ from connectors.sandbox.clock import Clock
 
 GROWTH = 24 * 2**20
 """Bytes by which a process may be larger in the end than after the first quarter of the day."""
-LOGGED = frozenset({"runs", "journal", "calls"})
-"""Tables that keep what happened, for as long as operations.md says."""
+LOGGED = frozenset({"runs", "journal", "calls", "pushes"})
+"""Tables that keep what happened for a day or longer (`bridge.housekeeping`)."""
 
 
 @dataclass(frozen=True)
