@@ -15,7 +15,9 @@ from .test_recovery import break_off, places, put_at
     reason="where a decision writes both sides, an original without a shadow gets none, and what "
     "has arrived there passes for its own",
 )
-def test_an_edit_stands_although_the_one_before_went_with_an_edit_of_the_original(store: Store) -> None:
+def test_an_edit_stands_although_the_one_before_went_with_an_edit_of_the_original(
+    store: Store,
+) -> None:
     pair = make(store, TWO_WAY)
     ref = pair.a.person_puts(event("Lunch"))
     break_off(pair, "create", Side.B)
