@@ -21,8 +21,8 @@ from bridge.task import (
     Counts,
     Result,
     Task,
+    begun,
     describe,
-    named,
     ours,
     own_part,
     settled,
@@ -147,7 +147,7 @@ class Applier:
         quiet = [task for task in tasks if not task.decision.actions]
         loud = [task for task in tasks if task.decision.actions]
         rows = [row for task in quiet if (row := task.decision.unit) and row != task.unit]
-        rows += map(named, loud)
+        rows += map(begun, loud)
         stored = {task.unit.id: task.unit for task in tasks}
         new = {side: [row for row in rows if _is_new(stored[row.id], row, side)] for side in Side}
         yielded = self._giving_way(new)
@@ -156,7 +156,7 @@ class Applier:
             tx.put_units([*yielded, *rows])
             intents = tx.add_intents(
                 [
-                    self._intent(task, task.unit, task.decision, action)
+                    self._intent(task, begun(task), task.decision, action)
                     for task in loud
                     for action in task.decision.actions
                 ]
@@ -336,7 +336,7 @@ class Applier:
         known = {intent.side: result.unit for intent in done}
         return done + tx.add_intents(
             [
-                self._intent(task, known.get(action.side, task.unit), decision, action)
+                self._intent(task, known.get(action.side, begun(task)), decision, action)
                 for action in decision.actions
             ]
         )
@@ -412,7 +412,7 @@ class Applier:
         return False
 
     def _parked(self, result: Result) -> Unit:
-        error, unit = result.error, named(result.task)
+        error, unit = result.error, begun(result.task)
         assert error is not None
         code, text = describe(error)
         final = isinstance(error, (RejectedError, UnmappableError)) or not isinstance(

@@ -181,7 +181,8 @@ def _recreate(unit: Unit, side: Side, now: Copy, rules: Rules, cause: str) -> De
     if unit.home is side and decision.unit is not None:
         # The copy itself has not been written under the link's present rules, nor did all of what
         # it shows become part of the original.
-        decision = replace(decision, unit=replace(decision.unit, policy_digest=""))
+        digest = "" if unit.policy_digest == rules.digest else unit.policy_digest
+        decision = replace(decision, unit=replace(decision.unit, policy_digest=digest))
     if unit.home is side and was is not None and shadow is not None:
         edits = carried(merge.changes(shadow.event, now.event), side.other, unit.home, rules)
         whole = merge.transfer(shadow.event, now.event, was.event, edits.keys())
@@ -291,7 +292,7 @@ def _decide_merge(unit: Unit, a: Copy, b: Copy, rules: Rules) -> Decision:
             )
     # Where two changes have met, whether both sides agree now is looked at once more.
     row = replace(row, policy_digest="" if len(actions) > 1 else row.policy_digest)
-    if unit.policy_digest != rules.digest:
+    if unit.policy_digest not in ("", rules.digest):
         written = {action.side for action in actions}
         actions += [
             _look_again(unit.id, source.other, now[source.other])

@@ -125,6 +125,16 @@ def named(task: Task) -> Unit:
     return unit
 
 
+def begun(task: Task) -> Unit:
+    """The row as it is announced. An original that no shadow tells of is remembered as it is before
+    the write, so that what has arrived can be told from what its people did."""
+    row = named(task)
+    for action in task.decision.actions:
+        if action.op is Op.UPDATE and action.side is row.home and row.copy(action.side) is None:
+            row = replace(row.with_copy(action.side, action.base), policy_digest="")
+    return row
+
+
 def ours(unit: Unit, action: Action) -> Event | None:
     """What our write alone makes of the side's shadow: somebody's edit that is still to travel
     from there stands in `desired` too, and must not pass for ours after a crash."""

@@ -1,7 +1,5 @@
 """Edits of both sides, written while nobody knew yet that the copy had been made."""
 
-import pytest
-
 from bridge.records import Side
 from bridge.store import Store
 from connectors.testing.builders import event
@@ -10,11 +8,6 @@ from .test_apply import TWO_WAY, make
 from .test_recovery import break_off, places, put_at
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="where a decision writes both sides, an original without a shadow gets none, and what "
-    "has arrived there passes for its own",
-)
 def test_an_edit_stands_although_the_one_before_went_with_an_edit_of_the_original(
     store: Store,
 ) -> None:

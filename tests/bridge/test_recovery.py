@@ -89,11 +89,6 @@ def test_an_edit_after_one_whose_arrival_was_not_known_yet_stands(pair: Pair, pl
     assert places(pair) == [place, place]
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="of an original whose copy's making was settled no shadow is known, so that what has "
-    "arrived there passes for its own",
-)
 def test_an_edit_stands_although_neither_making_nor_the_edit_before_was_known(pair: Pair) -> None:
     pair.a.person_puts(event("Lunch"))
     break_off(pair, "create", Side.B)
