@@ -472,7 +472,8 @@ def _lost(decision: Decision, action: Action) -> dict[str, str] | None:
     """What the action overrules on its side, by path; None if nothing."""
     lost = {
         "/".join(clash.path): str(clash.lost)
-        for clash in decision.clashes
+        # Of two, the first: in between stood what we had written.
+        for clash in reversed(decision.clashes)
         if clash.winner is not action.side
     }
     return lost or None

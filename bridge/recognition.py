@@ -68,7 +68,9 @@ class Recognition:
             copy = stranger.copy
             back = by_name.get(copy.origin or "") or by_name.get(copy.event.uid or "")
             found = sights.get(back.id) if back is not None else None
-            if back is not None and found is not None and found[1][side] is GONE:
+            if back is None or (copy.event.uid not in by_name and not _alike(back, side, copy)):
+                continue
+            if found is not None and found[1][side] is GONE:
                 sights.add(back, side, copy)
                 sights.drop(stranger.unit.id)
 
@@ -96,8 +98,11 @@ class Recognition:
             elif times and merge.schedule(copy.event) not in times:
                 sights.add(stranger.unit, side, replace(copy, origin=None))
             elif len(owners) == 1 and self._renamed(side, owners[0][1].ref, copy.ref):
-                sights.add(owners[0][0], side, copy)
-                sights.drop(stranger.unit.id)
+                if _alike(owners[0][0], side, copy):
+                    sights.add(owners[0][0], side, copy)
+                    sights.drop(stranger.unit.id)
+                else:
+                    sights.add(stranger.unit, side, replace(copy, origin=None))
 
     def _renamed(self, side: Side, old: str, new: str) -> bool:
         """Whether an event stands under another id although nobody has said that it left."""
@@ -180,6 +185,13 @@ class Recognition:
             for stranger, names in some:
                 if units := [unit for name in names for unit in known.get(name, ())]:
                     yield stranger, units
+
+
+def _alike(unit: Unit, side: Side, copy: Copy) -> bool:
+    """Whether an event that has our mark is the unit's own under another id. A mark is duplicated
+    with its event, and who gives the duplicate another title has made an event of his own."""
+    known = unit.copy(side)
+    return known is not None and known.event.details.title == copy.event.details.title
 
 
 def _given_up(unit: Unit) -> Unit:

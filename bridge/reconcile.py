@@ -181,8 +181,7 @@ def _recreate(unit: Unit, side: Side, now: Copy, rules: Rules, cause: str) -> De
     if unit.home is side and decision.unit is not None:
         # The copy itself has not been written under the link's present rules, nor did all of what
         # it shows become part of the original.
-        digest = "" if unit.policy_digest == rules.digest else unit.policy_digest
-        decision = replace(decision, unit=replace(decision.unit, policy_digest=digest))
+        decision = replace(decision, unit=replace(decision.unit, policy_digest=""))
     if unit.home is side and was is not None and shadow is not None:
         edits = carried(merge.changes(shadow.event, now.event), side.other, unit.home, rules)
         whole = merge.transfer(shadow.event, now.event, was.event, edits.keys())

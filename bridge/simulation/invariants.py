@@ -239,10 +239,10 @@ class _Judge:
             # What travelled while it was allowed to is on both sides; a copy loses it again.
             native = self._ledger.born.get(item.unit) is item.side
             hides = item.kind in hidden and item.unit not in parked
-            if not hides or not (native or item.masked):
+            if not hides or not (native or item.hidden):
                 continue
             for event in self._events[item.side.other].values():
-                if item.word in words(event):
+                if item.word in words(event) and not all_cancelled(event):
                     yield f"{item.word} of {item.side.value} is seen on the other side"
 
 

@@ -24,8 +24,8 @@ _NAME = re.compile(r"\bU(\d+)\b")
 class Written:
     """One value that somebody wrote into a unit. `word` is unique in the history: `T`, `D` and
     `L` with a number in title, description and location, `@` with a wall clock for a time.
-    `masked`: the link did not carry such values then. `series`: it is the whole unit's, not that
-    of one occurrence."""
+    `masked`: the link did not carry such values then. `hidden`: nor did the last pass. `series`: it
+    is the whole unit's, not that of one occurrence."""
 
     word: str
     unit: int
@@ -33,6 +33,7 @@ class Written:
     n: int
     masked: bool = False
     series: bool = True
+    hidden: bool = False
 
     @property
     def kind(self) -> str:
@@ -49,7 +50,8 @@ class Written:
 class Ledger:
     """The values of one history, the units that people made, and those that they deleted.
     `nameless` counts deletions of units whose name was masked, `unnamed` new texts for them: if
-    no mask is left when these travel, they take the place of those that bear the name."""
+    no mask is left when these travel, they take the place of those that bear the name. `content` is
+    what the link is told to carry, `carried` what the last pass was told."""
 
     written: dict[str, Written] = field(default_factory=dict)
     replaced: set[str] = field(default_factory=set)
@@ -57,6 +59,7 @@ class Ledger:
     marked: set[int] = field(default_factory=set)
     deleted: dict[int, list[Side]] = field(default_factory=dict)
     content: Content = Content.FULL
+    carried: Content = Content.FULL
     nameless: int = 0
     unnamed: int = 0
 
@@ -104,9 +107,9 @@ class Ledger:
         for word in sorted(now - seen - self.written.keys()):
             if word in fresh or not word.startswith("@"):
                 masked = word[0] in MASKED[self.content]
-                self.written[word] = Written(
-                    word, unit or 0, side, n, masked, after is not None and word in _own(after)
-                )
+                series = after is not None and word in _own(after)
+                never = masked and word[0] in MASKED[self.carried]
+                self.written[word] = Written(word, unit or 0, side, n, masked, series, never)
 
     def standing(self) -> Iterator[Written]:
         """The values that nobody knowingly replaced."""

@@ -78,7 +78,11 @@ class Office:
         self.worlds = {side: kind.world(lambda: self.now) for side, kind in self.kinds.items()}
         self.database = new_database()
         calendars = {side: self.calendar(side) for side in Side}
-        self.people = People(calendars, Ledger(content=self.policy.content), lambda: self.now)
+        self.people = People(
+            calendars,
+            Ledger(content=self.policy.content, carried=self.policy.content),
+            lambda: self.now,
+        )
 
     def close(self) -> None:
         """Let go of the database."""
@@ -151,6 +155,7 @@ class Office:
         breaks = [item for item in step.breaks if item.at]
         report = self._pass(breaks, full=step.do == "full pass", approved=approved)
         self.faults.listing = None
+        self.people.ledger.carried = self.policy.content
         self._note(f"{step}: {report.ended} {report.held}")
         return report
 
