@@ -330,7 +330,13 @@ class Applier:
         """The intents after a decision was made anew: of what has been done, and of what is to be
         done now."""
         task, decision = result.task, result.decision
-        done = [intent for intent in intents if intent.side is not result.anew]
+        found = not any(a.op is Op.CREATE for a in decision.actions)
+        done = [
+            intent
+            for intent in intents
+            # Nothing but the create tells that what it found is ours.
+            if intent.side is not result.anew or (found and intent.op is Op.CREATE)
+        ]
         tx.drop_intents([intent.id for intent in intents if intent not in done])
         # Settled one after the other, each begins where the one before has ended.
         known = {intent.side: result.unit for intent in done}

@@ -181,7 +181,7 @@ def _recreate(unit: Unit, side: Side, now: Copy, rules: Rules, cause: str) -> De
     if unit.home is side and decision.unit is not None:
         # The copy itself has not been written under the link's present rules, nor did all of what
         # it shows become part of the original.
-        decision = replace(decision, unit=replace(decision.unit, policy_digest=""))
+        decision = replace(decision, unit=decision.unit.doubted())
     if unit.home is side and was is not None and shadow is not None:
         edits = carried(merge.changes(shadow.event, now.event), side.other, unit.home, rules)
         whole = merge.transfer(shadow.event, now.event, was.event, edits.keys())
@@ -290,8 +290,8 @@ def _decide_merge(unit: Unit, a: Copy, b: Copy, rules: Rules) -> Decision:
                 )
             )
     # Where two changes have met, whether both sides agree now is looked at once more.
-    row = replace(row, policy_digest="" if len(actions) > 1 else row.policy_digest)
-    if unit.policy_digest not in ("", rules.digest):
+    row = row.doubted() if len(actions) > 1 else row
+    if not unit.ruled_by(rules.digest):
         written = {action.side for action in actions}
         actions += [
             _look_again(unit.id, source.other, now[source.other])
@@ -321,7 +321,7 @@ def _overtaken(
     """The copy's edits of what it is to show otherwise because the link's rules have changed
     meanwhile. They were made to something else than the original, which stands."""
     home = unit.home
-    if home is None or home not in steps or unit.policy_digest in ("", rules.digest):
+    if home is None or home not in steps or unit.ruled_by(rules.digest):
         return {}
     original, copy, step = unit.copy(home), unit.copy(home.other), steps[home]
     if original is None or copy is None:

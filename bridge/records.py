@@ -102,6 +102,10 @@ class Restored:
         return replace(self, paths=left) if left else None
 
 
+AGAIN = "?"
+"""Follows the digest of the rules that a doubted unit was compared under."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unit:
     """One unit of a link: both shadows, and how it fares.
@@ -145,6 +149,14 @@ class Unit:
     def ref(self, side: Side) -> str | None:
         """The unit's name on that side."""
         return self.ref_a if side is Side.A else self.ref_b
+
+    def doubted(self) -> "Unit":
+        """The row, whose sides are to be compared once more, whatever they show."""
+        return replace(self, policy_digest=self.policy_digest.removesuffix(AGAIN) + AGAIN)
+
+    def ruled_by(self, digest: str) -> bool:
+        """Whether it was last compared under these rules, as far as one knows."""
+        return self.policy_digest.removesuffix(AGAIN) in ("", digest)
 
     def former(self, side: Side) -> tuple[str, ...]:
         """The names that the unit had on that side before, the latest last."""

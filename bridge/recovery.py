@@ -96,7 +96,7 @@ def _settle(
         if found is None or (shadow is not None and shadow.ref == found.ref):
             return unit
         row = unit.with_copy(intent.side, _as_made(found, intent))
-        return replace(row, generation=_generation(link, unit, intent), policy_digest="")
+        return replace(row, generation=_generation(link, unit, intent)).doubted()
     shadow = unit.copy(intent.side)
     if shadow is None:
         return unit
@@ -118,7 +118,7 @@ def _settle(
     if known.event == shadow.event and known.ref == shadow.ref:
         return unit.with_copy(intent.side, known)
     # It has arrived, and what it came from may be another by now: the two are to be compared.
-    row = replace(unit.with_copy(intent.side, known), policy_digest="")
+    row = unit.with_copy(intent.side, known).doubted()
     twin = unit.copy(intent.side.other)
     if twin is None or unit.home is intent.side.other:
         return row

@@ -131,7 +131,7 @@ def begun(task: Task) -> Unit:
     row = named(task)
     for action in task.decision.actions:
         if action.op is Op.UPDATE and action.side is row.home and row.copy(action.side) is None:
-            row = replace(row.with_copy(action.side, action.base), policy_digest="")
+            row = row.with_copy(action.side, action.base).doubted()
     return row
 
 

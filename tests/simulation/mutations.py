@@ -245,7 +245,7 @@ FAULTS = (
     ),
     Fault(
         "never compare once more", "bridge/reconcile.py",
-        'policy_digest="" if len(actions) > 1 else row.policy_digest', 'policy_digest=rules.digest',
+        "row.doubted() if len(actions) > 1 else row", "row",
         ("mended",),
     ),
     Fault(
