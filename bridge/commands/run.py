@@ -16,7 +16,7 @@ from bridge.runtime import Runtime
 from bridge.service import ROLES, Service
 from bridge.wording import counted
 
-LAST_MOMENT = 9.5
+LAST_MOMENT = 8.5
 """Seconds after SIGTERM at which the process ends, whatever still holds it."""
 
 
