@@ -49,7 +49,7 @@ ECHO = timedelta(seconds=30)
 between two looks is not told everywhere (EWS SyncFolderItems)."""
 STRANGER = timedelta(minutes=1)
 """When a link that this process does not know is due again; another process may know it."""
-STOP_WITHIN = 8.5
+STOP_WITHIN = 7.5
 """Seconds that a stop may take; the rest of ten is for letting go of sockets and files."""
 BACKOFF_BASE = timedelta(seconds=2)
 BACKOFF_CAP = timedelta(hours=1)
