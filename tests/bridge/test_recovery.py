@@ -103,6 +103,24 @@ def test_an_edit_stands_although_neither_making_nor_the_edit_before_was_known(pa
     assert places(pair) == ["Room 8", "Room 8"]
 
 
+def test_an_edit_stands_although_the_one_before_went_with_an_edit_of_the_original(
+    pair: Pair,
+) -> None:
+    ref = pair.a.person_puts(event("Lunch"))
+    break_off(pair, "create", Side.B)
+    pair.run()
+    (twin,) = pair.b.refs()
+    put_at(pair.b, twin, "Room 7")
+    pair.a.person_edits(ref, title="Dinner")
+    break_off(pair, "update", Side.A)
+    pair.run()
+    put_at(pair.b, twin, "Room 8")
+    pair.run()
+    pair.run()
+    assert places(pair) == ["Room 8", "Room 8"]
+    assert pair.titles(Side.A) == pair.titles(Side.B) == ["Dinner"]
+
+
 def test_what_stands_in_place_of_a_part_of_a_write_was_put_over_it() -> None:
     """The write moved the event, and carried along the place that a person had just given it."""
     before = event("Lunch")
