@@ -1,6 +1,6 @@
 """One decided unit on its way through a pass, and what becomes of its row. Pure."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 
 from bridge.churn import REWRITES
@@ -11,7 +11,7 @@ from connectors.contract import Copy
 from connectors.errors import ConflictError, ConnectorError
 from mappings import merge
 from mappings.errors import UnmappableError
-from mappings.model import Event
+from mappings.model import Event, Key
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -186,12 +186,26 @@ def own_part(base: Copy, desired: Event, answer: Copy) -> Copy:
     happened = merge.changes(base.event, answer.event)
     foreign = happened.keys() - merge.changes(base.event, desired).keys()
     own = merge.transfer(answer.event, base.event, answer.event, foreign)
+    own = _untaken(own, answer.event, desired, foreign)
     if merge.SCHEDULE in happened and _joined(base.event, desired, answer.event):
         own = merge.transfer(answer.event, desired, own, {merge.SCHEDULE})
     if merge.SCHEDULE in foreign:
         # Whoever moved the series took its exceptions along, or away.
         own = replace(own, overrides=desired.overrides)
     return replace(answer, event=own)
+
+
+def _untaken(own: Event, answer: Event, desired: Event, foreign: Collection[merge.Path]) -> Event:
+    """`own` with the exceptions that somebody took back as we had them: what the answer shows in
+    their place comes from the series."""
+    back = {Key(path[1]) for path in foreign if len(path) > 1} - answer.overrides_by_key.keys()
+    ours = desired.overrides_by_key
+    return replace(
+        own,
+        overrides=tuple(
+            ours[each.key] if each.key in back & ours.keys() else each for each in own.overrides
+        ),
+    )
 
 
 def swallowed(base: Copy, desired: Event, answer: Copy) -> bool:

@@ -29,12 +29,23 @@ def judge(office: Office) -> list[str]:
         return list(dict.fromkeys(_Judge(office, store).all()))
 
 
+def wanted(office: Office) -> set[tuple[Side, str]]:
+    """The events that are to stand on the other side, too: more of them, as time goes by."""
+    with office.store() as store:
+        return set(_Judge(office, store).wanted())
+
+
 class _Judge:
     def __init__(self, office: Office, store: Store) -> None:
         self._office = office
         self._rules = office.rules()
         self._policy = self._rules.policy
         self._ledger = office.people.ledger
+        self._deleted = {
+            name
+            for name in self._ledger.born
+            if name in self._ledger.deleted or self._ledger.emptied(name)
+        }
         self._link = office.link(store)
         self._store = store
         self._units = list(store.units(self._link.id))
@@ -150,7 +161,7 @@ class _Judge:
             ):
                 continue
             gone = not any(self._named[side].get(item.unit) for side in Side)
-            if gone and self._ledger.nameless:
+            if gone and (self._ledger.nameless or self._ledger.emptied(item.unit)):
                 continue
             sides = {side for side in Side if self._shows(item, side)}
             if sides == set(Side) or self._overruled(item):
@@ -208,13 +219,20 @@ class _Judge:
         wanted = project(event, self._policy, self._rules.limits[target]).event is not None
         return wanted and recurrence.overlaps(event, self._rules.since, self._rules.until)
 
+    def wanted(self) -> Iterator[tuple[Side, str]]:
+        """Side and ref of every event that the link wants on the other side."""
+        for side in Side:
+            for ref, event in self._events[side].items():
+                if self._inside(event, side):
+                    yield side, ref
+
     def _nothing_deleted(self) -> Iterator[str]:
         """Whatever nobody deleted is there; what somebody deleted is nowhere or everywhere."""
         excused = self._excused()
         gone = [
             (name, born)
             for name, born in self._ledger.born.items()
-            if name not in self._ledger.deleted and not self._named[born].get(name)
+            if name not in self._deleted and not self._named[born].get(name)
         ]
         unnamed = self._ledger.nameless + self._ledger.unnamed
         if len(gone) > unnamed:
@@ -224,9 +242,9 @@ class _Judge:
             return
         for name in self._ledger.born:
             standing = {side for side in Side if self._named[side].get(name)}
-            if not standing and unnamed:
+            if unnamed and all(self._nameless[side] for side in Side if side not in standing):
                 continue
-            if name in self._ledger.deleted:
+            if name in self._deleted:
                 if len(standing) == 1 and name not in excused:
                     yield f"U{name} was deleted, and still stands on {standing}"
             elif name not in excused and len(standing) < 2:

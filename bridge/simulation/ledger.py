@@ -6,7 +6,7 @@ nobody who had seen it replaced has to be there in the end, or in the journal as
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 
 from bridge.records import Side
@@ -60,6 +60,7 @@ class Ledger:
     deleted: dict[int, list[Side]] = field(default_factory=dict)
     content: Content = Content.FULL
     carried: Content = Content.FULL
+    last: dict[int, dict[Side, Event]] = field(default_factory=dict)
     nameless: int = 0
     unnamed: int = 0
 
@@ -75,6 +76,8 @@ class Ledger:
     ) -> None:
         """Somebody changed what `side` shows of a unit from `before` to `after`; `moved`: to a
         time that no other event of the history has."""
+        if after is not None and unit is not None:
+            self.last.setdefault(unit, {})[side] = after
         seen = words(before) if before else set[str]()
         if after is not None and all_cancelled(after):
             after = None  # nothing of it is left to be seen
@@ -110,6 +113,22 @@ class Ledger:
                 series = after is not None and word in _own(after)
                 never = masked and word[0] in MASKED[self.carried]
                 self.written[word] = Written(word, unit or 0, side, n, masked, series, never)
+
+    def pass_ran(self) -> None:
+        """Whatever its end: what it was told to carry, it may have carried."""
+        self.carried = self.content
+        for word, item in self.written.items():
+            if item.hidden and item.kind not in MASKED[self.content]:
+                self.written[word] = replace(item, hidden=False)
+
+    def emptied(self, unit: int) -> bool:
+        """Whether people of both sides have together cancelled every occurrence of a series."""
+        last = self.last.get(unit, {}).values()
+        cancelled = {each for event in last for each in event.overrides if each.cancelled}
+        return any(
+            all_cancelled(replace(event, overrides=tuple(cancelled | set(event.overrides))))
+            for event in last
+        )
 
     def standing(self) -> Iterator[Written]:
         """The values that nobody knowingly replaced."""

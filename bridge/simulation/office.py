@@ -155,7 +155,7 @@ class Office:
         breaks = [item for item in step.breaks if item.at]
         report = self._pass(breaks, full=step.do == "full pass", approved=approved)
         self.faults.listing = None
-        self.people.ledger.carried = self.policy.content
+        self.people.ledger.pass_ran()
         self._note(f"{step}: {report.ended} {report.held}")
         return report
 

@@ -191,8 +191,11 @@ class MemoryConnector:
             return
         theirs = merge.changes(copy.event, current.event)
         contested, _overruled = merge.clashes(ours, theirs)
-        # Exceptions go away with the schedule that they belong to.
-        if contested or (merge.SCHEDULE in ours and any(len(path) > 1 for path in theirs)):
+        # An exception goes away as a whole, and with the schedule that it belongs to.
+        going = copy.event.overrides_by_key.keys() - event.overrides_by_key.keys()
+        if contested or any(
+            merge.SCHEDULE in ours or path[1] in going for path in theirs if len(path) > 1
+        ):
             raise ConflictError("the event changed since it was read", current=current)
 
     def _own_view(self, old: Event, new: Event) -> bool:

@@ -1,9 +1,11 @@
 """What of an unguarded write's answer is ours, and what somebody else's."""
 
 from dataclasses import replace
+from datetime import datetime
 
 from bridge.task import own_part
 from connectors.contract import Copy
+from connectors.memory.edits import moved
 from connectors.testing.builders import at, edited, event
 from mappings import merge, recurrence
 from mappings.model import Event, Key, Location
@@ -60,3 +62,14 @@ def test_exceptions_that_somebody_s_move_took_away_while_we_wrote_are_still_to_g
     remembered = shadow(apart, desired, answer)
     assert remembered == desired
     assert ("occurrence", "2026-03-09T11:00:00", "title") in merge.changes(remembered, answer)
+
+
+def test_an_exception_that_somebody_took_back_while_we_edited_its_series_is_still_to_go():
+    key = Key("2026-03-09T09:00:00")
+    apart = moved(WEEKLY, key, start=datetime(2026, 3, 9, 15))
+    desired = edited(apart, location=Location(name="Hall"))
+    answer = edited(WEEKLY, location=Location(name="Hall"))
+    remembered = shadow(apart, desired, answer)
+    assert remembered == desired
+    edits = merge.changes(remembered, answer)
+    assert edits.keys() == {("occurrence", key, "when"), ("occurrence", key, "location")}
