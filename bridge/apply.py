@@ -363,7 +363,7 @@ class Applier:
             books.journal.append(self._entry(result, action, answer))
             if action.op is not Op.ADOPT:
                 self.counts.count(action.op)
-        open_ = self._open(result)
+        open_ = self._open(result, intents)
         books.settled += [intent.id for intent in intents if intent.side not in open_]
         if result.error is None:
             self._faults_in_a_row = 0
@@ -384,14 +384,16 @@ class Applier:
             if row.retry_at is None:
                 self.counts.count(Op.PARK)
 
-    def _open(self, result: Result) -> Collection[Side]:
+    def _open(self, result: Result, intents: Sequence[Intent]) -> Collection[Side]:
         """The sides on which the next pass has to look what became of a task. Where one of two
-        writes failed, the row is left as it was, and does not know of the other one either."""
+        writes failed, the row is left as it was, and does not know of the other one either, nor of
+        what a create has found."""
         if self._may_stand(result):
             return set(Side)
         if result.error is None or result.task.as_edit:
             return ()
-        return {action.side for action, _answer in result.done}
+        found = [intent for intent in intents if intent.op is Op.CREATE and result.conflicts]
+        return {intent.side for intent in found} | {action.side for action, _answer in result.done}
 
     def _may_stand(self, result: Result) -> bool:
         """Whether a failed task may have left something behind: always where the answer was lost,

@@ -5,7 +5,7 @@ what it holds now; the shadow then takes over exactly that part of it which our 
 that somebody else's edit made in between stays visible as an edit.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
@@ -156,20 +156,35 @@ def _finished(
     )
     if now is not None and not anew and merge.SCHEDULE not in {*ours, *put_back}:
         return now
-    if now is not None and theirs and anew and isinstance(connector, Replaces):
-        # With what somebody did since, the repetition may go another way.
-        connector.abandon(calendar, shadow, desired)
-    if wanted == standing.event:
-        return now
     left = merge.changes(shadow.event, wanted)
     lost = {path: theirs[path] for path in overruled if left.get(path) != theirs[path]}
+    if merge.SCHEDULE in put_back:
+        # The occurrences of a schedule go with it.
+        put_back |= {path for path in theirs if len(path) > 1 and left.get(path) != theirs[path]}
     lost |= {path: theirs[path] for path in put_back}
-    news = {"/".join(path): str(change.after) for path, change in sorted(lost.items())}
-    tell({path: value for path, value in news.items() if told.get(path) != value})
+    if now is not None and theirs and anew and isinstance(connector, Replaces):
+        # With what somebody did since, the repetition may go another way.
+        half = connector.abandon(calendar, shadow, desired)
+        lost |= _foreign(half.event, (desired, standing.event, wanted))
+    news = {path: value for path, value in _texts(lost).items() if told.get(path) != value}
+    if news:
+        tell(news)
+    if wanted == standing.event:
+        return now
     try:
         return connector.update(calendar, standing, wanted)
     except ConflictError as conflict:
         return conflict.current
+
+
+def _foreign(event: Event, known: Sequence[Event]) -> Changes:
+    """What stands on `event` otherwise than on each of those: somebody else wrote it."""
+    found = [merge.changes(each, event) for each in known]
+    return {path: found[0][path] for path in set.intersection(*map(set, found))}
+
+
+def _texts(changes: Changes) -> dict[str, str]:
+    return {"/".join(path): str(change.after) for path, change in sorted(changes.items())}
 
 
 def _made(connector: Connector, calendar: str, intent: Intent) -> Copy | None:
@@ -230,8 +245,12 @@ def explained(shadow: Copy, now: Copy, desired: Event, stood: Copy) -> Copy:
 
 
 def _common(happened: Changes, wanted: Changes) -> set[merge.Path]:
-    return {
+    common = {
         path
         for path, change in happened.items()
         if path in wanted and wanted[path].after == change.after
     }
+    if merge.SCHEDULE in wanted.keys() - common:
+        # An occurrence may have the same name on the schedule that stands there instead.
+        return {path for path in common if len(path) == 1}
+    return common

@@ -260,9 +260,9 @@ class Replaces(Protocol):
     def replaces(self, copy: Copy, event: Event) -> bool:
         """Whether an update of `copy` to `event` makes another unit. No call."""
 
-    def abandon(self, calendar: str, copy: Copy, event: Event) -> None:
+    def abandon(self, calendar: str, copy: Copy, event: Event) -> Copy:
         """Take away what such an update, which broke off, may have put beside the old unit, which
-        still stands."""
+        still stands; how it stood."""
 
 
 @runtime_checkable

@@ -24,8 +24,8 @@ _NAME = re.compile(r"\bU(\d+)\b")
 class Written:
     """One value that somebody wrote into a unit. `word` is unique in the history: `T`, `D` and
     `L` with a number in title, description and location, `@` with a wall clock for a time.
-    `masked`: the link did not carry such values then. `hidden`: nor did the last pass. `series`: it
-    is the whole unit's, not that of one occurrence."""
+    `masked`: the link did not carry such values then, or at the pass that met it. `hidden`: nor
+    did any pass. `series`: it is the whole unit's, not that of one occurrence."""
 
     word: str
     unit: int
@@ -50,8 +50,10 @@ class Written:
 class Ledger:
     """The values of one history, the units that people made, and those that they deleted.
     `nameless` counts deletions of units whose name was masked, `unnamed` new texts for them: if
-    no mask is left when these travel, they take the place of those that bear the name. `content` is
-    what the link is told to carry, `carried` what the last pass was told."""
+    no mask is left when these travel, they take the place of those that bear the name. `last` is
+    how each unit was left by whoever changed it last on a side, `faceless` those whose name was
+    masked. `fresh` is what was written since a pass went well, `content` what the link is told to
+    carry, `carried` what the last pass was told."""
 
     written: dict[str, Written] = field(default_factory=dict)
     replaced: set[str] = field(default_factory=set)
@@ -61,6 +63,8 @@ class Ledger:
     content: Content = Content.FULL
     carried: Content = Content.FULL
     last: dict[int, dict[Side, Event]] = field(default_factory=dict)
+    faceless: list[Event] = field(default_factory=list)
+    fresh: set[str] = field(default_factory=set)
     nameless: int = 0
     unnamed: int = 0
 
@@ -78,6 +82,8 @@ class Ledger:
         time that no other event of the history has."""
         if after is not None and unit is not None:
             self.last.setdefault(unit, {})[side] = after
+        elif after is not None:
+            self.faceless.append(after)
         seen = words(before) if before else set[str]()
         if after is not None and all_cancelled(after):
             after = None  # nothing of it is left to be seen
@@ -113,18 +119,25 @@ class Ledger:
                 series = after is not None and word in _own(after)
                 never = masked and word[0] in MASKED[self.carried]
                 self.written[word] = Written(word, unit or 0, side, n, masked, series, never)
+                self.fresh.add(word)
 
-    def pass_ran(self) -> None:
+    def pass_ran(self, *, well: bool) -> None:
         """Whatever its end: what it was told to carry, it may have carried."""
         self.carried = self.content
         for word, item in self.written.items():
-            if item.hidden and item.kind not in MASKED[self.content]:
+            if item.kind not in MASKED[self.content]:
                 self.written[word] = replace(item, hidden=False)
+            elif word in self.fresh:
+                self.written[word] = replace(item, masked=True)
+        if well:
+            self.fresh.clear()
 
     def emptied(self, unit: int) -> bool:
         """Whether people of both sides have together cancelled every occurrence of a series."""
         last = self.last.get(unit, {}).values()
-        cancelled = {each for event in last for each in event.overrides if each.cancelled}
+        whens = [event.when for event in last]
+        known = [*last, *(event for event in self.faceless if event.when in whens)]
+        cancelled = {each for event in known for each in event.overrides if each.cancelled}
         return any(
             all_cancelled(replace(event, overrides=tuple(cancelled | set(event.overrides))))
             for event in last

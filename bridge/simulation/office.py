@@ -155,7 +155,7 @@ class Office:
         breaks = [item for item in step.breaks if item.at]
         report = self._pass(breaks, full=step.do == "full pass", approved=approved)
         self.faults.listing = None
-        self.people.ledger.pass_ran()
+        self.people.ledger.pass_ran(well=report.ended == "ok")
         self._note(f"{step}: {report.ended} {report.held}")
         return report
 

@@ -24,6 +24,7 @@ from mappings.model import (
     Visibility,
     When,
 )
+from mappings.projection import all_cancelled
 
 ZONES = ("Asia/Shanghai", "America/New_York", "Europe/Berlin", "UTC")
 _COLORS = ("#7986cb", "#d50000", "#123456", None)
@@ -88,8 +89,9 @@ class _Deed:
 
     def _ref(self, *, series: bool = False) -> str:
         """The unit that the step means, or if it is not there, another one."""
-        refs = self._calendar.refs()
-        fitting = [ref for ref in refs if not series or self._calendar.event(ref).rule]
+        events = ((ref, self._calendar.event(ref)) for ref in self._calendar.refs())
+        seen = [(ref, event) for ref, event in events if not all_cancelled(event)]
+        fitting = [ref for ref, event in seen if not series or event.rule]
         if not fitting:
             raise NobodyThereError
         for ref in fitting:

@@ -110,9 +110,11 @@ class Replacing(MemoryConnector):
         """See `Replaces`."""
         return _needs_another(copy.event, event)
 
-    def abandon(self, calendar: str, copy: Copy, event: Event) -> None:
+    def abandon(self, calendar: str, copy: Copy, event: Event) -> Copy:
         """See `Replaces`."""
-        self.delete(calendar, self._in_place_of(calendar, copy, event, stands=True))
+        made = self._in_place_of(calendar, copy, event, stands=True)
+        self.delete(calendar, made)
+        return made
 
     def _in_place_of(self, calendar: str, copy: Copy, event: Event, *, stands: bool) -> Copy:
         for attempt in range(ATTEMPTS):

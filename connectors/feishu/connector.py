@@ -165,9 +165,9 @@ class FeishuConnector:
         """See `Replaces`."""
         return replaces(copy.event, event)
 
-    def abandon(self, calendar: str, copy: Copy, event: Event) -> None:
+    def abandon(self, calendar: str, copy: Copy, event: Event) -> Copy:
         """See `Replaces`; the calls are told at `EventWriter.abandon`."""
-        self._writer.abandon(self.resolve(calendar), copy, event)
+        return self._writer.abandon(self.resolve(calendar), copy, event)
 
     def find(self, calendar: str, key: str) -> Copy | None:
         """Not possible: Feishu keeps the key to itself. Repeat the create instead."""

@@ -78,10 +78,10 @@ class Replacer:
             raise two_stand() from error
         return made
 
-    def abandon(self, calendar: str, copy: Copy, event: Event) -> None:
+    def abandon(self, calendar: str, copy: Copy, event: Event) -> Copy:
         """See `Replaces`. One POST, which finds the attempt or makes another, and a delete."""
         wire = self._in_place_of(calendar, copy, event, stands=True)
-        self._undo(calendar, wire, event)
+        return self._undo(calendar, wire, event)
 
     def _in_place_of(self, calendar: str, copy: Copy, event: Event, *, stands: bool) -> Wire:
         """The event that takes the place of another, which `stands` there yet. One that was taken
@@ -100,14 +100,15 @@ class Replacer:
             code=DEAD_KEY,
         )
 
-    def _undo(self, calendar: str, wire: Wire, event: Event) -> None:
+    def _undo(self, calendar: str, wire: Wire, event: Event) -> Copy:
         """Take away what was made for a change that comes to nothing, with its exceptions."""
         ref = str(wire["event_id"])
-        made = Copy(ref=ref, event=event, members=())
+        made = self._reader.fetch(calendar, ref) or Copy(ref=ref, event=event, members=())
         try:
-            self._writer.delete(calendar, self._reader.fetch(calendar, ref) or made)
+            self._writer.delete(calendar, made)
         except (RejectedError, RetryableError) as error:
             raise two_stand() from error
+        return made
 
 
 def replaces(old: Event, new: Event) -> bool:

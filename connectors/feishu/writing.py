@@ -165,9 +165,9 @@ class EventWriter:
             if event_id and self._look.untouched(calendar, copy, override, event_id):
                 self._api.delete(calendar, event_id)
 
-    def abandon(self, calendar: str, copy: Copy, event: Event) -> None:
+    def abandon(self, calendar: str, copy: Copy, event: Event) -> Copy:
         """See `Replaces`; the calls are told at `Replacer.abandon`."""
-        self._replacer.abandon(calendar, copy, event)
+        return self._replacer.abandon(calendar, copy, event)
 
     def answer(self, calendar: str, copy: Copy, response: Response) -> Copy:
         """Answer an invitation. One POST, which tells the organiser and no one else."""

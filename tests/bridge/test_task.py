@@ -1,7 +1,6 @@
 """What of an unguarded write's answer is ours, and what somebody else's."""
 
 from dataclasses import replace
-from datetime import datetime
 
 from bridge.task import own_part
 from connectors.contract import Copy
@@ -66,7 +65,7 @@ def test_exceptions_that_somebody_s_move_took_away_while_we_wrote_are_still_to_g
 
 def test_an_exception_that_somebody_took_back_while_we_edited_its_series_is_still_to_go():
     key = Key("2026-03-09T09:00:00")
-    apart = moved(WEEKLY, key, start=datetime(2026, 3, 9, 15))
+    apart = moved(WEEKLY, key, start=at("2026-03-09T15:00").start)
     desired = edited(apart, location=Location(name="Hall"))
     answer = edited(WEEKLY, location=Location(name="Hall"))
     remembered = shadow(apart, desired, answer)

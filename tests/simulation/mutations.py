@@ -226,7 +226,9 @@ FAULTS = (
     ),
     Fault(
         "leave an attempt at a replacement standing", "bridge/recovery.py",
-        "        connector.abandon(calendar, shadow, desired)\n", "        pass\n", ("mended",),
+        "        half = connector.abandon(calendar, shadow, desired)\n",
+        "        half = standing\n",
+        ("mended",),
     ),
     Fault(
         "take what has arrived for the original's own", "bridge/recovery.py",
@@ -235,8 +237,15 @@ FAULTS = (
     ),
     Fault(
         "forget the side that was written where the other one failed", "bridge/apply.py",
-        "        return {action.side for action, _answer in result.done}\n", "        return ()\n",
-        ("mended",),
+        " | {action.side for action, _answer in result.done}\n", "\n", ("mended",),
+    ),
+    Fault(
+        "forget what a create has found where nothing came of it", "bridge/apply.py",
+        "if intent.op is Op.CREATE and result.conflicts]", "if False]", ("mended",),
+    ),
+    Fault(
+        "take an occurrence for ours on another schedule", "bridge/recovery.py",
+        "    if merge.SCHEDULE in wanted.keys() - common:\n", "    if False:\n", ("mended",),
     ),
     Fault(
         "write over what an earlier attempt made", "bridge/apply.py",
@@ -254,8 +263,7 @@ FAULTS = (
     ),
     Fault(
         "say nothing of what a repeated write overrules", "bridge/recovery.py",
-        "    tell({path: value for path, value in news.items() if told.get(path) != value})\n",
-        "", ("apply",),
+        "    if news:\n", "    if False:\n", ("apply",),
     ),
     Fault(
         "believe an unguarded write to what has gone", "bridge/task.py",

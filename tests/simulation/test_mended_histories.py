@@ -5,10 +5,10 @@ import pytest
 from bridge.simulation.history import history
 from bridge.simulation.running import run
 
-LOST = [135, 519, 2305, 2468, 3542, 4404, 4714, 5069, 6714, 7167, 7520, 10333]
-DIFFERENT = [2345, 2491, 2951, 3461, 6280, 6731, 7307]
+LOST = [135, 519, 2238, 2305, 2468, 3542, 4404, 4714, 5069, 6714, 7167, 7520, 10333, 14532, 14934]
+DIFFERENT = [2345, 2491, 2750, 2951, 3461, 6280, 6731, 7307]
 TWICE = [3162, 4932, 6936, 7648, 8266, 9802, 11710]
-STUCK = [2589, 3068, 3763, 4599, 4647, 7276]
+STUCK = [2589, 3068, 3763, 4599, 4647, 7276, 18888]
 
 
 @pytest.mark.parametrize("seed", sorted(LOST + DIFFERENT + TWICE + STUCK))
