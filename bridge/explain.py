@@ -15,10 +15,11 @@ from bridge.travel import difference
 from bridge.wording import field_words
 from connectors.contract import Connector, Copy, HasAddresses, HoldsOtherwise, fetch_again
 from connectors.errors import ConnectorError
-from mappings import jsonform, merge, recurrence, richtext
+from mappings import jsonform, merge, richtext
 from mappings.errors import UnmappableError
 from mappings.model import Attachment, Attendee, Event, Location, Loss, Person, When
 from mappings.projection import project
+from mappings.rule_words import in_words
 
 Sight = Seen | str
 """What a side showed when it was asked, or in words why that is unknown."""
@@ -317,7 +318,7 @@ def _point(when: When) -> str:
 
 
 def _rule_text(event: Event) -> str:
-    parts = [recurrence.format_rule(event.rule, event.when)] if event.rule else []
+    parts = [in_words(event.rule)] if event.rule else []
     if event.rdates:
         parts.append(f"also on {', '.join(event.rdates)}")
     return "; ".join(parts)

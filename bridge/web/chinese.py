@@ -319,10 +319,33 @@ VALUES: Mapping[str, Mapping[str, str]] = {
 }  # fmt: skip
 """What a field can hold, where that is one of a few words."""
 
+_REPETITION = (
+    (r"\bevery (day|week|year)\b", r"每\1"), (r"\bevery month\b", "每月"),
+    (r"\bevery (\d+) months\b", r"每 \1 个月"), (r"\bevery (\d+) (day|week|year)s\b", r"每 \1 \2"),
+    (r" in weeks from (\w+)", r"（一周自\1起）"), (r" until (\S+)", r"，至 \1"),
+    (r" \((\d+) times\)", r"（共 \1 次）"),
+    (r" on the ([a-z0-9 ,]+) of ", r"，以下日子中的\1个："), (r" if it is ", "，且为"),
+    (r" (?:on|in) ", "，"), (r", ", "、"), (r"\bday (\d+)", r"\1 日"),
+    (r"\bthe ([a-z0-9 ]+) day\b", r"\1天"), (r"\bthe ([a-z0-9 ]+) (?=[A-Z])", r"\1个"),
+    (r"(\w+) last(?![a-z])", r"倒数\1"), (r"(\d+)th(?![a-z])", r"第 \1 "),
+    *(
+        (rf"(?<![A-Za-z]){word}(?![A-Za-z])", translation)
+        for word, translation in {
+            "day": "天", "week": "周", "year": "年", "last": "最后一", "first": "第一",
+            "second": "第二", "third": "第三", "fourth": "第四", "fifth": "第五",
+            "Monday": "星期一", "Tuesday": "星期二", "Wednesday": "星期三", "Thursday": "星期四",
+            "Friday": "星期五", "Saturday": "星期六", "Sunday": "星期日",
+            "January": "一月", "February": "二月", "March": "三月", "April": "四月", "May": "五月",
+            "June": "六月", "July": "七月", "August": "八月", "September": "九月",
+            "October": "十月", "November": "十一月", "December": "十二月",
+        }.items()
+    ),
+)  # fmt: skip
+
 PHRASES: Mapping[str, Sequence[tuple[str, str]]] = {
     "when": ((r" all day\b", " 全天"), (r", (\d+) days\b", r"，\1 天"),
-             (r", (\d+) min\b", r"，\1 分钟")),
-    "repeats": ((r"\balso on ", "另有 "),),
+             (r", (\d+) min\b", r"，\1 分钟"), *_REPETITION),
+    "repeats": ((r"\balso on ", "另有 "), *_REPETITION),
     "exceptions": ((r" cancelled\b", " 取消"), (r" changed\b", " 有改动")),
     "reminders": ((r"(\d+) min before", r"提前 \1 分钟"), (r"(\d+) min after", r"开始后 \1 分钟")),
 }  # fmt: skip

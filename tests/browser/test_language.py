@@ -101,6 +101,10 @@ def test_where_there_are_buttons_nobody_is_told_to_type(said, told):
         ("title", "busy", "busy"),
         ("when", "2026-03-02 09:00 Asia/Kolkata, 30 min", "2026-03-02 09:00 Asia/Kolkata，30 分钟"),
         ("exceptions", "03-02 cancelled, 03-09 changed", "03-02 取消, 03-09 有改动"),
+        ("repeats", "every 2 weeks on Monday, Friday until 2026-05-01 (9 times)",
+         "每 2 周，星期一、星期五，至 2026-05-01（共 9 次）"),
+        ("repeats", "every month on the second last Friday; also on 2026-05-01",
+         "每月，倒数第二个星期五; 另有 2026-05-01"),
         ("reminders", "15 min before, 5 min after", "提前 15 分钟, 开始后 5 分钟"),
     ],
 )  # fmt: skip
