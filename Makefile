@@ -27,8 +27,9 @@ demo: $(STAMP) ## the whole story against the built-in sandboxes
 dashboard: $(STAMP) ## the same, and then stay up: the dashboard with a synchronised office in it
 	$(BIN)/calbridge demo
 
+# More processes than cores: half of the tests' time is spent waiting for other processes.
 test: check ## everything that CI runs
-	$(BIN)/python -m pytest -n 2 --dist worksteal -q
+	$(BIN)/python -m pytest -n 4 --dist worksteal -q
 
 nightly: $(STAMP) ## the long profiles: many random examples, new ones every time
 	$(BIN)/python -m pytest -n 2 --dist worksteal -q -m "nightly or not nightly" --hypothesis-profile=nightly --timeout=3000
