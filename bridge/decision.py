@@ -60,6 +60,8 @@ class Action:
     `desired` is what the side is to hold (None for delete), `base` what we believe it holds
     (None for create). `fields` names what changes, for people. `restores` is the ref of an original
     that this brings back to where it was deleted, `remains` the copy that was deleted there.
+    `alone`: what was known of the side, and what this write makes of that, without what somebody
+    has changed there, which is to travel from it.
     """
 
     unit_id: str
@@ -74,6 +76,7 @@ class Action:
     fields: tuple[str, ...] = ()
     restores: str = ""
     remains: Copy | None = None
+    alone: tuple[Event, Event] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -265,11 +265,8 @@ def _decide_merge(unit: Unit, a: Copy, b: Copy, rules: Rules) -> Decision:
         unwritable = refused.get(target, frozenset())
         onto = _without(unit, target, now[target], losers[target] | unwritable)
         paths = deltas[source].keys() - losers[source]
-        desired = merge.transfer(step.before, step.after, onto, paths)
-        desired = _answered(unit, now, source, desired, rules)
-        hides = rules.policy.content is not Content.FULL and desired.overrides
-        if source is unit.home and hides:
-            desired = masked(desired, _unmasked(unit, now, source, rules), rules.policy.content)
+        change = _Change(unit, now, source, step, paths)
+        desired = change.made_to(onto, rules)
         changed = merge.changes(held, desired)
         clashes += tuple(unseen(held, desired, source, unit.home, rules))
         if changed:
@@ -285,6 +282,7 @@ def _decide_merge(unit: Unit, a: Copy, b: Copy, rules: Rules) -> Decision:
                     title=desired.details.title,
                     desired=desired,
                     base=now[target],
+                    alone=change.alone(rules),
                     risk="conflict" if losers[source] or losers[target] else "low",
                     fields=tuple(sorted({path[-1] for path in changed})),
                 )
@@ -397,6 +395,32 @@ class _Step:
     before: Event
     after: Event
     losses: tuple[Loss, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Change:
+    """Those changes of one side that stand, on their way to the other one."""
+
+    unit: Unit
+    now: Mapping[Side, Copy]
+    source: Side
+    step: _Step
+    paths: Collection[Path]
+
+    def made_to(self, held: Event, rules: Rules) -> Event:
+        """`held` with these changes."""
+        desired = merge.transfer(self.step.before, self.step.after, held, self.paths)
+        desired = _answered(self.unit, self.now, self.source, desired, rules)
+        hides = rules.policy.content is not Content.FULL and desired.overrides
+        if self.source is not self.unit.home or not hides:
+            return desired
+        secrets = _unmasked(self.unit, self.now, self.source, rules)
+        return masked(desired, secrets, rules.policy.content)
+
+    def alone(self, rules: Rules) -> tuple[Event, Event] | None:
+        """What was known of the other side, and that with these changes."""
+        shadow = self.unit.copy(self.source.other)
+        return (shadow.event, self.made_to(shadow.event, rules)) if shadow else None
 
 
 def _step(unit: Unit, now: Mapping[Side, Copy], source: Side, rules: Rules) -> _Step | None:

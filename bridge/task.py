@@ -141,6 +141,8 @@ def ours(unit: Unit, action: Action) -> Event | None:
     shadow = unit.copy(action.side)
     if shadow is None or action.base is None or action.desired is None:
         return action.desired
+    if action.alone is not None and action.alone[0] == shadow.event:
+        return action.alone[1]
     written = merge.changes(action.base.event, action.desired)
     # Exceptions that only follow their series do so on the shadow, too, if they stand there.
     alone = {path for path, change in written.items() if written.get(path[2:]) != change}

@@ -137,9 +137,11 @@ class Ledger:
         last = self.last.get(unit, {}).values()
         whens = [event.when for event in last]
         known = [*last, *(event for event in self.faceless if event.when in whens)]
-        cancelled = {each for event in known for each in event.overrides if each.cancelled}
+        gone = {each.key: each for event in known for each in event.overrides if each.cancelled}
         return any(
-            all_cancelled(replace(event, overrides=tuple(cancelled | set(event.overrides))))
+            all_cancelled(
+                replace(event, overrides=tuple({**event.overrides_by_key, **gone}.values()))
+            )
             for event in last
         )
 
