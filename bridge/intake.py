@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from datetime import timedelta
 
 from bridge.backoff import backoff
-from bridge.records import Link, LinkState, Side
+from bridge.records import Link, Side
 from bridge.runtime import Runtime
 from connectors.contract import Hint
 from connectors.errors import ConnectorError
@@ -95,7 +95,7 @@ class Intake:
 
     def take(self, hint: Hint) -> None:
         """Make a hint durable; repeated pushes are dropped by their id."""
-        links = [link for link in self._store.links() if self._concerns(link, hint)]
+        links = [link for link in self._found(hint) if self._concerns(link, hint)]
         now = self._runtime.system.now()
         with self._store.begin() as tx:
             if hint.id and not tx.seen_push(hint.connector, hint.id, now):
@@ -109,11 +109,15 @@ class Intake:
         self.accepted += 1
         self._wake()
 
+    def _found(self, hint: Hint) -> list[Link]:
+        if hint.calendar is None and hint.account is not None:
+            accounts = self._accounts.get((hint.connector, hint.account), set())
+            return self._store.links_at(hint.connector, accounts=accounts)
+        return self._store.links_at(hint.connector, calendar=hint.calendar)
+
     def _concerns(self, link: Link, hint: Hint) -> bool:
         """Whether a run of the link would see what the hint is about: what is only written to is
         not read, but whether its calendar is still there is always of interest."""
-        if link.state is LinkState.ENDED:
-            return False
         for side in Side:
             end = link.endpoint(side)
             if end.connector != hint.connector:

@@ -198,12 +198,8 @@ class Service:
         """Until no link runs or is due; False if that took longer than `patience` seconds."""
         deadline = self._runtime.system.monotonic() + patience
         while self._runtime.system.monotonic() < deadline:
-            now = self._now()
-            due = any(
-                job.owner is not None or (job.run_at is not None and job.run_at <= now)
-                for job in self._store.jobs()
-            )
-            if not due and not self._workers.busy:
+            jobs = self._store.job_stats(self._now())
+            if not (jobs.due or jobs.running or self._workers.busy):
                 return True
             self._runtime.system.sleep(0.05)
         return False

@@ -5,7 +5,7 @@ have to put a new event in the place of an old one; the others learn of it here.
 from collections.abc import Collection, Iterator
 from functools import cached_property
 
-from bridge.records import Link, LinkState, Side, Unit, UnitState
+from bridge.records import Link, Side, Unit, UnitState
 from bridge.store import Store
 from connectors.contract import Copy
 
@@ -49,6 +49,6 @@ class Succession:
 
     def _sharing(self) -> Iterator[tuple[Link, Side]]:
         here = self._link.endpoint(self._side)
-        for link in self._store.links():
-            if link.id != self._link.id and link.state is not LinkState.ENDED:
+        for link in self._store.links_at(here.connector, calendar=here.calendar):
+            if link.id != self._link.id:
                 yield from ((link, side) for side in Side if link.endpoint(side) == here)

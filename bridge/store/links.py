@@ -1,11 +1,11 @@
 """Links, their cursors, and facts about this installation."""
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Collection
 from dataclasses import fields, replace
 from typing import Any
 
-from sqlalchemy import bindparam, case, delete, insert, select, update
+from sqlalchemy import Row, bindparam, case, delete, insert, or_, select, update
 
 from bridge.records import Endpoint, Link, LinkState, Side
 from bridge.store.errors import StoreError
@@ -28,21 +28,41 @@ class LinkReads(Reads):
     def links(self) -> list[Link]:
         """All links, ended ones too, in the order in which they were first stored."""
         with self.reading() as connection:
-            rows = connection.execute(_ALL).mappings()
-            return [_link(row) for row in rows]
+            return [_link(row) for row in connection.execute(_ALL)]
+
+    def links_at(
+        self,
+        connector: str,
+        *,
+        calendar: str | None = None,
+        accounts: Collection[str] | None = None,
+    ) -> list[Link]:
+        """The links that have not ended and have an end there: in that calendar or with one of
+        those accounts, if they are given. As `links`."""
+        ends = []
+        for side in Side:
+            end = links.c[f"{side.value}_connector"] == connector
+            if calendar is not None:
+                end &= links.c[f"{side.value}_calendar"] == calendar
+            if accounts is not None:
+                end &= links.c[f"{side.value}_account"].in_(accounts)
+            ends.append(end)
+        query = _ALL.where(or_(*ends), links.c.state != LinkState.ENDED.value)
+        with self.reading() as connection:
+            return [_link(row) for row in connection.execute(query)]
 
     def link(self, name: str) -> Link | None:
         """The link of that name; of several, the newest that has not ended."""
         ended = case((links.c.state == LinkState.ENDED, 1), else_=0)
         query = select(links).where(links.c.name == name).order_by(ended, links.c.id.desc())
         with self.reading() as connection:
-            row = connection.execute(query.limit(1)).mappings().first()
+            row = connection.execute(query.limit(1)).first()
         return None if row is None else _link(row)
 
     def link_by_id(self, link_id: int) -> Link | None:
         """The link with that number."""
         with self.reading() as connection:
-            row = connection.execute(_BY_ID, {"link": link_id}).mappings().first()
+            row = connection.execute(_BY_ID, {"link": link_id}).first()
         return None if row is None else _link(row)
 
     def cursor(self, link_id: int, side: Side) -> str | None:
@@ -133,16 +153,15 @@ def _row(link: Link) -> dict[str, str]:
     }
 
 
-def _link(values: Mapping[Any, Any]) -> Link:
-    a, b = (Endpoint(**{part: values[f"{side.value}_{part}"] for part in _PARTS}) for side in Side)
+def _link(row: Row[Any]) -> Link:
     return Link(
-        id=values["id"],
-        uid=values["uid"],
-        name=values["name"],
-        user=values["user"],
-        a=a,
-        b=b,
-        state=LinkState(values["state"]),
-        reason=values["reason"],
-        policy_digest=values["policy_digest"],
+        id=row.id,
+        uid=row.uid,
+        name=row.name,
+        user=row.user,
+        a=Endpoint(connector=row.a_connector, account=row.a_account, calendar=row.a_calendar),
+        b=Endpoint(connector=row.b_connector, account=row.b_account, calendar=row.b_calendar),
+        state=LinkState(row.state),
+        reason=row.reason,
+        policy_digest=row.policy_digest,
     )
