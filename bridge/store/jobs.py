@@ -23,6 +23,15 @@ from bridge.store.session import Reads, Writes, chunks
 from bridge.store.texts import storable
 
 _FIRST_DUE = select(func.min(jobs.c.run_at))
+_NOW = bindparam("now", type_=Instant)
+_DUE = jobs.c.run_at <= _NOW
+_STATS = select(
+    func.count().filter(_DUE).label("due"),
+    func.count().filter(jobs.c.owner.is_not(None) & (jobs.c.run_at > _NOW)).label("running"),
+    func.count().filter(jobs.c.owner.is_(None) & (jobs.c.not_before > _NOW)).label("snoozed"),
+    func.count().filter(jobs.c.parked).label("parked"),
+    func.min(jobs.c.run_at).filter(_DUE).label("oldest_due"),
+)
 _OWNER = select(jobs.c.owner).where(jobs.c.link_id == bindparam("link")).with_for_update()
 DEATHS = 8
 """Runs in a row that may end with their process before the link is parked."""
@@ -101,20 +110,8 @@ class JobReads(Reads):
 
     def job_stats(self, now: datetime) -> JobStats:
         """Counts over all links."""
-        now += self.skew
-        due, rests = jobs.c.run_at <= now, jobs.c.owner.is_(None)
-        counts = {
-            "due": due,
-            "running": jobs.c.owner.is_not(None) & (jobs.c.run_at > now),
-            "snoozed": rests & (jobs.c.not_before > now),
-            "parked": jobs.c.parked,
-        }
-        query = select(
-            *(func.count().filter(chosen).label(name) for name, chosen in counts.items()),
-            func.min(jobs.c.run_at).filter(due).label("oldest_due"),
-        )
         with self.reading() as connection:
-            row = connection.execute(query).mappings().one()
+            row = connection.execute(_STATS, {"now": now + self.skew}).mappings().one()
         oldest = row["oldest_due"]
         return JobStats(**{**row, "oldest_due": oldest and oldest - self.skew})
 
