@@ -110,17 +110,18 @@ class LinkPass:
         self._again: dict[str, Mapping[Side, Seen]] = {}
         self._doomed: dict[str, tuple[Unit, Mapping[Side, Seen]]] = {}
         self._doubtful: set[str] = set()
-        self._problems: list[tuple[Unit, Unreadable]] = []
+        self._problems: dict[str, tuple[Unit, Unreadable]] = {}
         self._outcome = Outcome(link.name)
 
     def plan(self) -> LinkPlan:
         """What `run` would do. Writes nothing anywhere."""
         tasks = [*self._first(), *self._second()]
         late = self._deletions()
+        problems = [problem for _unit, problem in self._problems.values()]
         return LinkPlan(
             link=self._link.name,
             actions=tuple(action for task in [*tasks, *late] for action in task.decision.actions),
-            parked=tuple(f"{problem.code}: {problem.detail}" for _, problem in self._problems),
+            parked=tuple(f"{problem.code}: {problem.detail}" for problem in problems),
             skipped=self._outcome.skipped,
             held=self._held(late),
         )
@@ -231,7 +232,7 @@ class LinkPass:
                 for observation in batch:
                     unit = observation.unit
                     if observation.problem is not None:
-                        self._problems.append((unit, observation.problem))
+                        self._problems[unit.id] = unit, observation.problem
                         unclear.add(unit.id)
                     elif observation.seen is not None and not self._nothing_new(side, observation):
                         sights.add(unit, side, observation.seen)
@@ -260,7 +261,7 @@ class LinkPass:
                 continue
             looked = self._observer(side).fetch(unit)
             if looked.problem is not None:
-                self._problems.append((unit, looked.problem))
+                self._problems[unit.id] = unit, looked.problem
                 return None
             if looked.seen is not None:
                 whole[side] = looked.seen
@@ -325,7 +326,7 @@ class LinkPass:
     def _judge(self, side: Side, observation: Observation) -> Iterator[Task]:
         unit = observation.unit
         if observation.problem is not None:
-            self._problems.append((unit, observation.problem))
+            self._problems[unit.id] = unit, observation.problem
         elif observation.seen is not None:
             unit = self._alone.claim(unit, side, observation.seen)
             if unit.id in self._seen:
@@ -346,16 +347,18 @@ class LinkPass:
             looked = {side: self._observer(side).fetch(unit) for side in Side}
             problems = [item.problem for item in looked.values() if item.problem is not None]
             if problems:
-                self._problems.append((unit, problems[0]))
+                self._problems[unit.id] = unit, problems[0]
                 continue
             seen = {side: item.seen for side, item in looked.items() if item.seen is not None}
             yield from self._decide(unit, seen)
         now = self._around.now()
         for unit in self._store.due_extensions(self._link.id, now):
-            if unit.id not in self._again:
+            if unit.id not in self._again and unit.id not in self._problems:
                 yield Task(unit=unit, seen={}, decision=extension(unit, now))
 
     def _decide(self, unit: Unit, seen: Mapping[Side, Seen]) -> Iterator[Task]:
+        # What is understood now is newer than what was not.
+        self._problems.pop(unit.id, None)
         decision = decide(unit, seen, self._rules)
         if unit.id in self._doubtful:
             decision = doubted(decision)
@@ -371,7 +374,7 @@ class LinkPass:
             return
         self._doomed.pop(unit.id, None)
         if (problem := churning(self._store, unit, seen, decision)) is not None:
-            self._problems.append((unit, problem))
+            self._problems[unit.id] = unit, problem
             return
         yield from self._allow(Task(unit=unit, seen=seen, decision=decision))
 
@@ -412,7 +415,7 @@ class LinkPass:
             return
         with self._store.begin() as tx:
             self._around.fence(tx)
-            for unit, problem in self._problems:
+            for unit, problem in self._problems.values():
                 if unit.state is UnitState.DROPPED:
                     continue
                 row = replace(
@@ -423,10 +426,9 @@ class LinkPass:
                     retry_at=None,
                 )
                 self._outcome.counts.parked += 1
-                if row == unit:
-                    continue
-                tx.put_units([row])
-                tx.journal([self._parking(run, row)])
+                if row != unit:
+                    tx.put_units([row])
+                    tx.journal([self._parking(run, row)])
 
     def _parking(self, run: Run, row: Unit) -> JournalEntry:
         return JournalEntry(

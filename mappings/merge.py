@@ -279,10 +279,11 @@ def _revived(after: Event, key: Key, series: Event, here: Key, *, new: bool) -> 
         if new or getattr(there.details, name) == getattr(after.details, name)
     }
     dated = is_member(replace(series, overrides=()), here)
-    ruled = dated and there.when == recurrence.when_of(after, key)
-    return Shown(
-        replace(there.details, **agreed), recurrence.when_of(series, here) if ruled else there.when
-    )
+    regular = recurrence.when_of(after, key)
+    when = regular if new else there.when
+    if dated and when == regular:
+        when = recurrence.when_of(series, here)
+    return Shown(replace(there.details, **agreed), when)
 
 
 def _agreeing(changed: Mapping[str, Any], after: Event, series: Event) -> dict[str, Any]:

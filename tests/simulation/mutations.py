@@ -244,6 +244,14 @@ FAULTS = (
         "if intent.op is Op.CREATE and result.conflicts]", "if False]", ("mended",),
     ),
     Fault(
+        "park what was understood later", "bridge/sync.py",
+        "        self._problems.pop(unit.id, None)\n", "", ("mended",),
+    ),
+    Fault(
+        "take somebody's renamed occurrence for ours", "bridge/task.py",
+        "        return action.alone[1]\n", "        pass\n", ("mended",),
+    ),
+    Fault(
         "take an occurrence for ours on another schedule", "bridge/recovery.py",
         "    if merge.SCHEDULE in wanted.keys() - common:\n", "    if False:\n", ("mended",),
     ),
