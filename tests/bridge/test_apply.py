@@ -14,7 +14,7 @@ from bridge.records import Endpoint, Link, RunKind, Side, UnitState
 from bridge.runtime import rules
 from bridge.store import LeaseLostError, Store, Tx
 from bridge.sync import LinkPass, Outcome, Surroundings
-from connectors.errors import ConnectorError, OutcomeUnknownError, RetryableError
+from connectors.errors import ConnectorError, OutcomeUnknownError, RejectedError, RetryableError
 from connectors.memory import LOSSLESS, Call, MemoryProvider, MemoryWorld
 from connectors.testing.builders import edited, event, moved
 from mappings import identity
@@ -252,6 +252,26 @@ def test_a_write_that_never_arrived_is_not_repeated_over_somebody_s_edit(equal: 
     assert equal.a.event(ref).details.color == "#00ff00"
     lost = [entry.lost for entry in equal.store.journal(equal.link.id) if entry.lost]
     assert {"title": "Brunch"} in lost
+
+
+def test_what_was_written_to_one_side_overrules_nobody_when_the_other_one_refused(
+    equal: Pair,
+) -> None:
+    ref = equal.a.person_puts(event("Lunch", "2026-03-03T12:00"))
+    equal.run()
+    (twin,) = equal.b.refs()
+    equal.policy = replace(TWO_WAY, conflict=Conflict.B)
+    equal.run()
+    equal.a.person_edits(ref, title="Dinner")
+    equal.b.person_edits(twin, color="#00ff00")
+    # B is written first.
+    equal.worlds[Side.A].before = at_first("update", failing(RejectedError("not today")))
+    equal.run()
+    equal.a.person_edits(ref, title="Supper")
+    equal.run()
+    assert equal.titles(Side.A) == equal.titles(Side.B) == ["Supper"]
+    assert equal.a.event(ref).details.color == "#00ff00"
+    assert [entry.lost for entry in equal.store.journal(equal.link.id) if entry.lost] == []
 
 
 def test_what_the_rest_of_a_broken_off_write_overrules_is_told(equal: Pair) -> None:

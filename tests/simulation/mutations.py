@@ -237,7 +237,7 @@ FAULTS = (
     ),
     Fault(
         "forget the side that was written where the other one failed", "bridge/apply.py",
-        " | {action.side for action, _answer in result.done}\n", "\n", ("mended",),
+        " | {action.side for action, _answer in result.done}\n", "\n", ("apply",),
     ),
     Fault(
         "forget what a create has found where nothing came of it", "bridge/apply.py",
