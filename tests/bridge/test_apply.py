@@ -254,6 +254,36 @@ def test_a_write_that_never_arrived_is_not_repeated_over_somebody_s_edit(equal: 
     assert {"title": "Brunch"} in lost
 
 
+def test_a_write_of_several_steps_is_not_repeated_over_somebody_s_edit(equal: Pair) -> None:
+    bare(equal)
+    ref = equal.a.person_puts(event("Lunch", rule="FREQ=DAILY;COUNT=6"))
+    equal.run()
+    (twin,) = equal.b.refs()
+    equal.b.person_edits(twin, lambda content: edited(replace(content, rule=None), title="Brunch"))
+    equal.worlds[Side.A].before = at_first("update", failing(OutcomeUnknownError("no answer")))
+    equal.run()
+    equal.a.person_edits(ref, title="Dinner")
+    equal.run()
+    assert equal.titles(Side.A) == equal.titles(Side.B) == ["Dinner"]
+    assert not equal.a.event(ref).recurring
+
+
+def test_what_another_worker_made_meanwhile_is_brought_up_to_date(pair: Pair) -> None:
+    pair.a.person_puts(event("Lunch", "2026-03-03T12:00"))
+    world = pair.worlds[Side.B]
+    left = [event("An older lunch", "2026-03-03T12:00")]
+
+    def rival(call: Call) -> None:
+        if call.operation == "create" and left:
+            MemoryProvider("b", world).connect("ann").create("c", left.pop(), call.key)
+
+    world.before = rival
+    pair.run()
+    pair.run()
+    assert pair.titles(Side.B) == ["Lunch"]
+    assert pair.run().counts.writes == 0
+
+
 def test_what_was_written_to_one_side_overrules_nobody_when_the_other_one_refused(
     equal: Pair,
 ) -> None:

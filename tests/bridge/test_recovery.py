@@ -8,11 +8,11 @@ import pytest
 from bridge.records import Side
 from bridge.recovery import explained
 from bridge.store import Store
-from connectors.contract import Copy
+from connectors.contract import Copy, Member
 from connectors.errors import OutcomeUnknownError
 from connectors.memory.calendar import MemoryCalendar
-from connectors.testing.builders import event
-from mappings.model import Event, Location
+from connectors.testing.builders import edited, event
+from mappings.model import Event, Key, Location
 
 from .test_apply import TWO_WAY, Pair, at_first, failing, make
 
@@ -132,6 +132,28 @@ def test_what_stands_in_place_of_a_part_of_a_write_was_put_over_it() -> None:
 def test_what_no_part_of_a_write_explains_says_nothing_of_whether_it_arrived() -> None:
     before = event("Lunch")
     assert known_after(before, at(before, "Room 7"), at(before, "Room 8")) == before
+
+
+def test_an_occurrence_of_another_schedule_is_not_the_one_that_was_written() -> None:
+    """Both leave an exception behind that bears the same name and title."""
+    before = event("Lunch", rule="FREQ=DAILY;COUNT=6")
+    key = Key("2026-03-03T09:00:00")
+    written = edited(later_by_two_hours(before), key, title="Special")
+    now = edited(later_by_two_hours(later_by_two_hours(before)), key, title="Special")
+    assert known_after(before, written, now) == before
+
+
+def test_what_is_not_known_yet_stays_under_the_version_that_is() -> None:
+    before = event("Lunch")
+    written = at(before, "Room 7")
+    now = replace(written, details=replace(written.details, title="Dinner"))
+    shadow, found = (
+        Copy(ref="r", event=content, members=(Member(part="", id="r", version=version),))
+        for content, version in ((before, "1"), (now, "2"))
+    )
+    known = explained(shadow, found, written, found)
+    assert known.event == written
+    assert known.version("") == "1"
 
 
 def known_after(before: Event, written: Event, now: Event) -> Event:

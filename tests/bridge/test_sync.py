@@ -96,6 +96,15 @@ def test_a_deletion_travels(pair: Any) -> None:
     assert pair.run().counts.writes == 0
 
 
+def test_what_changed_while_a_cursor_became_void_travels_with_the_next_pass(pair: Any) -> None:
+    ref = pair.a.person_puts(event("Lunch", "2026-03-03T12:00"))
+    pair.run()
+    pair.a.person_edits(ref, title="Dinner")
+    pair.a.void_cursors()
+    pair.run()
+    assert [pair.b.event(twin).details.title for twin in pair.b.refs()] == ["Dinner"]
+
+
 def test_mass_deletion_is_held_until_approved(pair: Any) -> None:
     refs = [pair.a.person_puts(event(f"E{n}", "2026-03-03T12:00")) for n in range(30)]
     pair.run()

@@ -26,6 +26,7 @@ SUBSETS = {
     "sync": "tests/bridge/test_sync.py",
     "merge": "tests/mappings/test_merge.py",
     "occurrences": "tests/mappings/test_occurrences.py",
+    "zones": "tests/mappings/test_zones.py",
     "projection": "tests/mappings/test_projection.py",
     "identity": "tests/mappings/test_identity.py",
     "memory": "tests/contract/test_memory.py",
@@ -91,7 +92,7 @@ FAULTS = (
     Fault(
         "take somebody's edit in an answer for ours", "bridge/task.py",
         "foreign = happened.keys() - merge.changes(base.event, desired).keys()",
-        "foreign = set()",
+        "foreign = set()", ("mended",),
     ),
     Fault(
         "forget what half a task has done", "bridge/task.py",
@@ -113,12 +114,12 @@ FAULTS = (
         "        applier.apply(self._in_turn(self._first()))\n",
         "        first = list(self._first())\n        self._advance()\n"
         "        applier.apply(first)\n",
+        ("mended",),
     ),
     Fault(
         "go on with a void cursor", "bridge/sync.py",
         "            if cursor is None:\n                raise\n",
-        "            return\n",
-        ("sync",),
+        "            return\n", ("sync",),
     ),
     Fault(
         "take absence for deletion", "bridge/observe.py",
@@ -141,7 +142,7 @@ FAULTS = (
     ),
     Fault(
         "guess about a side that was not shown", "bridge/sync.py",
-        "            if side in seen or over or not open_:", "            if True:",
+        "            if side in seen or over or not open_:", "            if True:", ("mended",),
     ),
     # What is decided.
     Fault(
@@ -206,6 +207,7 @@ FAULTS = (
     Fault(
         "let what is not known yet pass the guard", "bridge/recovery.py",
         "    return _unversioned(now, event, shadow)\n", "    return replace(now, event=event)\n",
+        ("recovery",),
     ),
     Fault(
         "leave half a change standing", "bridge/recovery.py",
@@ -253,12 +255,12 @@ FAULTS = (
     ),
     Fault(
         "take an occurrence for ours on another schedule", "bridge/recovery.py",
-        "    if merge.SCHEDULE in wanted.keys() - common:\n", "    if False:\n", ("mended",),
+        "    if merge.SCHEDULE in wanted.keys() - common:\n", "    if False:\n", ("recovery",),
     ),
     Fault(
         "write over what an earlier attempt made", "bridge/apply.py",
         "        if difference(copy.event, action.desired, action.side, self._rules):\n",
-        "        if False:\n", ("mended",),
+        "        if False:\n", ("apply",),
     ),
     Fault(
         "never compare once more", "bridge/reconcile.py",
@@ -267,7 +269,7 @@ FAULTS = (
     ),
     Fault(
         "repeat a broken-off write over somebody's edit", "bridge/recovery.py",
-        "desired, wanted, ours.keys() - spared)", "desired, wanted, ours.keys())", ("mended",),
+        "desired, wanted, ours.keys() - spared)", "desired, wanted, ours.keys())", ("apply",),
     ),
     Fault(
         "say nothing of what a repeated write overrules", "bridge/recovery.py",
@@ -305,7 +307,7 @@ FAULTS = (
         "use a fixed offset", "mappings/zones.py",
         "    first = wall.replace(tzinfo=rules, fold=0).astimezone(UTC)\n",
         "    first = (wall - rules.utcoffset(datetime(2026, 1, 15))).replace(tzinfo=UTC)\n",
-        ("occurrences",),
+        ("zones",),
     ),
     Fault(
         "name a write by chance", "mappings/identity.py",
