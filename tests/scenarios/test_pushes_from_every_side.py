@@ -129,7 +129,7 @@ def test_pushes_that_stay_away_are_noticed_and_asked_for_anew(
         puts_at_google(desk, "Unannounced")
         assert service.wait_idle(5)
         assert not at_feishu(desk, "Unannounced")
-        desk.feishu.clock.advance(9 * 3600)
+        desk.feishu.clock.advance(18 * 3600)
         assert desk.until(lambda: at_feishu(desk, "Unannounced"))
         assert service.wait_idle(30)
         service._subscriptions.tend()
