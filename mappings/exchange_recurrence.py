@@ -24,17 +24,12 @@ from mappings.patterns import (
     Weekly,
 )
 from mappings.patterns.model import ANY_DAY, LAST, WEEKEND, WORKDAYS
+from mappings.rule_words import DAY_NAMES, MONTH_NAMES
 
 Wire = Mapping[str, Any]
 
-_NAMES = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
-_DAY_OF = dict(zip(_NAMES, WEEKDAYS, strict=True))
-_NAME_OF = dict(zip(WEEKDAYS, _NAMES, strict=True))
+_DAY_OF = {name: day for day, name in DAY_NAMES.items()}
 _SETS = {"Day": ANY_DAY, "Weekday": WORKDAYS, "WeekendDay": WEEKEND}
-_MONTHS = (
-    "January", "February", "March", "April", "May", "June", "July", "August", "September",
-    "October", "November", "December",
-)  # fmt: skip
 _INDEXES = {"First": 1, "Second": 2, "Third": 3, "Fourth": 4, "Last": LAST}
 _INDEX_NAMES = {number: name for name, number in _INDEXES.items()}
 
@@ -111,11 +106,11 @@ def _relative_monthly(wire: Wire) -> Pattern:
 
 
 def _absolute_yearly(wire: Wire) -> Pattern:
-    return AbsoluteYearly(_MONTHS.index(wire["Month"]) + 1, int(wire["DayOfMonth"]))
+    return AbsoluteYearly(MONTH_NAMES.index(wire["Month"]) + 1, int(wire["DayOfMonth"]))
 
 
 def _relative_yearly(wire: Wire) -> Pattern:
-    month = _MONTHS.index(wire["Month"]) + 1
+    month = MONTH_NAMES.index(wire["Month"]) + 1
     return RelativeYearly(month, _days(wire), _INDEXES[wire["DayOfWeekIndex"]])
 
 
@@ -166,8 +161,8 @@ def _pattern(pattern: Pattern) -> dict[str, Any]:
         case Weekly(interval, days, first_day):
             content = {
                 "Interval": str(interval),
-                "DaysOfWeek": " ".join(_NAME_OF[day] for day in days),
-                "FirstDayOfWeek": _NAME_OF[first_day],
+                "DaysOfWeek": " ".join(DAY_NAMES[day] for day in days),
+                "FirstDayOfWeek": DAY_NAMES[first_day],
             }
             return {"WeeklyRecurrence": content}
         case AbsoluteMonthly(interval, day):
@@ -177,14 +172,14 @@ def _pattern(pattern: Pattern) -> dict[str, Any]:
             content = {"Interval": str(interval)} | _placed(days, index)
             return {"RelativeMonthlyRecurrence": content}
         case AbsoluteYearly(month, day):
-            content = {"DayOfMonth": str(day), "Month": _MONTHS[month - 1]}
+            content = {"DayOfMonth": str(day), "Month": MONTH_NAMES[month - 1]}
             return {"AbsoluteYearlyRecurrence": content}
         case RelativeYearly(month, days, index):
-            content = _placed(days, index) | {"Month": _MONTHS[month - 1]}
+            content = _placed(days, index) | {"Month": MONTH_NAMES[month - 1]}
             return {"RelativeYearlyRecurrence": content}
 
 
 def _placed(days: tuple[str, ...], index: int) -> dict[str, str]:
     word = next((word for word, several in _SETS.items() if several == days), None)
-    name = word or " ".join(_NAME_OF[day] for day in days)
+    name = word or " ".join(DAY_NAMES[day] for day in days)
     return {"DaysOfWeek": name, "DayOfWeekIndex": _INDEX_NAMES[index]}
