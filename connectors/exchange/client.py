@@ -6,7 +6,7 @@ server. Pacing and retrying are ours.
 """
 
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
@@ -268,8 +268,8 @@ class Client:
             base=1.0,
         )
 
-    def stream(self, content: Mapping[str, Any]) -> Iterator[Answer]:
-        """The news of GetStreamingEvents, until the server ends them."""
+    def stream(self, content: Mapping[str, Any]) -> Generator[Answer, None, None]:
+        """The news of GetStreamingEvents, until the server ends them or they are closed."""
         service = _service("GetStreamingEvents", _Streaming)(
             account=self._opened(), timeout=self._stream_timeout
         )

@@ -12,7 +12,7 @@ Which are is found out by trying: what a server does not know goes into another 
 
 from collections import Counter
 from collections.abc import Callable, Iterable
-from contextlib import suppress
+from contextlib import closing, suppress
 from datetime import datetime, timedelta
 from threading import Event, Lock, Thread
 
@@ -260,7 +260,9 @@ class Streams:
         # its subscriptions are not used again.
         in_order = False
         try:
-            in_order = self._read(clients[affinity.anchor].stream(content), followed, sink, stop)
+            # Closed here: an error that came with the news keeps them alive, and their connection.
+            with closing(clients[affinity.anchor].stream(content)) as answers:
+                in_order = self._read(answers, followed, sink, stop)
         except LostSubscriptionsError as error:
             lost = {id_: followed[id_] for id_ in error.ids if id_ in followed} or followed
             for id_ in lost:
