@@ -53,6 +53,7 @@ class Database(ABC):
     def __init__(self, place: str) -> None:
         self._place = place
         self._open = threading.local()
+        self._closed = False
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -94,7 +95,16 @@ class Database(ABC):
 
     @abstractmethod
     def close(self) -> None:
-        """Let go of all connections."""
+        """Let go of all connections; those in use are closed when they come back."""
+
+    def _let_go(self, *engines: Engine) -> None:
+        self._closed = True
+        for engine in engines:
+            engine.dispose()
+
+    def _returned(self, _connection: Any, entry: ConnectionPoolEntry) -> None:
+        if self._closed:  # the pool that it comes back to is in use no more
+            entry.invalidate()
 
     @abstractmethod
     def _read_connection(self) -> AbstractContextManager[Connection]: ...
@@ -150,6 +160,7 @@ class SqliteDatabase(Database):
         self._writer = create_engine(url, hide_parameters=True, pool_size=1, max_overflow=0)
         for engine in (self._readers, self._writer):
             event.listen(engine, "connect", _configure_sqlite)
+            event.listen(engine, "checkin", self._returned)
         event.listen(self._readers, "connect", _forbid_writing)
         event.listen(self._writer, "begin", _begin_immediate)
         self._create_file()
@@ -176,8 +187,7 @@ class SqliteDatabase(Database):
 
     def close(self) -> None:
         """Close the file."""
-        self._readers.dispose()
-        self._writer.dispose()
+        self._let_go(self._readers, self._writer)
 
     def _read_connection(self) -> AbstractContextManager[Connection]:
         return self._readers.connect()
@@ -232,6 +242,7 @@ class PostgresqlDatabase(Database):
             raise StoreError(
                 "PostgreSQL needs psycopg; install feishu-calendar-bridge[postgres]"
             ) from None
+        event.listen(self._engine, "checkin", self._returned)
         self._readers: Engine = self._engine.execution_options(isolation_level="AUTOCOMMIT")
         self.libpq = self._engine.dialect.create_connect_args(url)[1]
 
@@ -263,8 +274,7 @@ class PostgresqlDatabase(Database):
 
     def close(self) -> None:
         """Close the pool."""
-        self._engine.dispose()
-        self._lockers.dispose()
+        self._let_go(self._engine, self._lockers)
 
     def _read_connection(self) -> AbstractContextManager[Connection]:
         return self._readers.connect()

@@ -1,5 +1,6 @@
 """Opening, migrating, and what a crash leaves."""
 
+import sqlite3
 import stat
 import subprocess
 import sys
@@ -7,6 +8,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
+import psycopg
 import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
@@ -297,3 +299,21 @@ def test_a_commit_that_need_not_survive_a_power_cut_waits_for_no_disk(
     database.close()
 
     assert levels == [2 if durable else 1, 2]
+
+
+def test_a_connection_in_use_while_the_store_closes_is_closed_when_it_comes_back(
+    database_url: str,
+) -> None:
+    """Runs that outlast the patience of `stop` still hold one."""
+    database = open_database(database_url)
+    with database.reading() as reading:
+        read_by = reading.connection.driver_connection
+        with database.writing() as writing:
+            written_by = writing.connection.driver_connection
+            database.close()
+            writing.execute(text("SELECT 1"))
+        reading.execute(text("SELECT 1"))
+    for connection in (read_by, written_by):
+        assert connection is not None
+        with pytest.raises((sqlite3.ProgrammingError, psycopg.OperationalError), match="closed"):
+            connection.execute("SELECT 1")
