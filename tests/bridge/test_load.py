@@ -210,5 +210,9 @@ def test_what_changes_often_is_polled_often_and_what_pushes_is_polled_rarely(
     put(town.calendars["ann"][0], "Lunch")
     until(lambda: town.titles("ann") == {"Lunch"})
     assert town.service.wait_idle(PATIENCE)
-    # Half a day where changes are new, three times that where pushes have been heard.
+    # What it has written is looked at once more, at the latest in half a minute; and then: half a
+    # day where changes are new, three times that where pushes have been heard, on both sides.
+    town.ahead += timedelta(minutes=1)
+    town.service._workers.wake()
+    until(lambda: next_poll() > timedelta(hours=16))
     assert timedelta(hours=32) < next_poll() < timedelta(hours=40)
