@@ -1,6 +1,8 @@
 """An undo that is undone, looked at beforehand, broken off, or killed anywhere."""
 
+from contextlib import suppress
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -100,18 +102,21 @@ def test_an_undo_killed_anywhere_ends_the_same_even_if_a_pass_runs_before_it_is_
     run = scene(office)
     undisturbed = office.clone(tmp_path / "whole.db", None)
     undisturbed.undo(run)
-    steps = undisturbed.steps
     expected = _end(undisturbed)
-    for n in range(1, steps + 1, 1 if capabilities.find_by_key else 3):
+    steps = count(1, 1 if capabilities.find_by_key else 3)
+    alive = False
+    while not alive:  # results that arrive together are one step: their number varies
+        n = next(steps)
         ruined = office.clone(tmp_path / f"{n}.db", n)
-        with pytest.raises(ruined.crash):
+        with suppress(ruined.crash):
             ruined.undo(run)
+            alive = True
         ruined.revive()
         if n % 2:
             ruined.sync()
         ruined.undo(run)
         assert _end(ruined) == expected, n
-    assert steps > 15
+    assert n > 15
 
 
 def _end(office: Any) -> tuple[list[str], list[str]]:

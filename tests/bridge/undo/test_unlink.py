@@ -3,9 +3,10 @@
 import copy
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import count
 from pathlib import Path
 from threading import RLock
 from typing import Any
@@ -133,12 +134,15 @@ def test_a_removal_killed_anywhere_takes_away_what_is_ours_and_nothing_else(
     undisturbed = Process(*clone("whole.db"))
     assert undisturbed.remove().counts.deleted == 2
     undisturbed.store.close()
-    assert undisturbed.steps > 8
-    for n in range(1, undisturbed.steps + 1, 1 if capabilities.find_by_key else 3):
+    steps = count(1, 1 if capabilities.find_by_key else 3)
+    alive = False
+    while not alive:  # results that arrive together are one step: their number varies
+        n = next(steps)
         database, town = clone(f"{n}.db")
         dying = Process(database, town, n)
-        with pytest.raises(Crash):
+        with suppress(Crash):
             dying.remove()
+            alive = True
         dying.store.close()
         again = Process(database, town)
         again.remove()
@@ -149,3 +153,4 @@ def test_a_removal_killed_anywhere_takes_away_what_is_ours_and_nothing_else(
         assert again.titles() == everything, n
         assert again.sync() == 0
         again.store.close()
+    assert n > 8
