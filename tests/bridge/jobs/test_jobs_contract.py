@@ -170,10 +170,10 @@ def test_a_long_run_keeps_its_lease(bench, start) -> None:
             fence(tx)
         return Done(None)
 
-    start(handler, lease=timedelta(seconds=1))
+    start(handler, lease=timedelta(seconds=2))
     bench.hint(link)
     bench.until(lambda: runs[0] == 1)
-    time.sleep(1.6)
+    time.sleep(2.6)
     go_on.set()
     bench.until(bench.idle)
     assert runs[0] == 1
@@ -221,9 +221,9 @@ def test_stopping_waits_no_longer_than_its_patience_however_many_are_stuck(bench
     bench.hint(*links)
     stuck.wait(bench.PATIENCE)
     began = time.monotonic()
-    workers.stop(0.3)
-    # Six times the patience would be 1.8 s.
-    assert time.monotonic() - began < 1.5
+    workers.stop(1)
+    # Six times the patience would be 6 s.
+    assert time.monotonic() - began < 5
     release.set()
     bench.until(lambda: workers.busy == 0)
 
