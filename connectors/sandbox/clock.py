@@ -43,9 +43,9 @@ class Clock:
         """Block until sandbox time reaches `when` (True) or `stop()` says so (False)."""
         while not stop():
             with self._moved:
-                base = self._source() if self._frozen is None else self._frozen
-                missing = when - base - self._offset
+                stands = self._frozen is not None
+                missing = when - self.time()
                 if missing <= 0:
                     return True
-                self._moved.wait(min(poll, missing))
+                self._moved.wait(poll if stands else min(poll, missing))
         return False
