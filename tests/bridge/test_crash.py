@@ -359,20 +359,22 @@ def sweep(start: Office, tmp_path: Path, first: int = 1, every: int = 1) -> None
     through alive. How many steps it has is not always the same: results that arrive together are
     committed together."""
     undisturbed = start.clone(tmp_path / "undisturbed.db")
-    undisturbed.run()
+    whole = Fate()
+    undisturbed.run(whole)
     undisturbed.settle()
     expected = undisturbed.content()
+    assert whole.steps > 8
     steps = count(first, every)
     alive = False
     while not alive:
         step = next(steps)
-        office = start.clone(tmp_path / f"{step}.db")
+        office, fate = start.clone(tmp_path / f"{step}.db"), Fate(step)
         with suppress(Crash):
-            office.run(Fate(step))
+            office.run(fate)
             alive = True
+            assert fate.steps < step, "it died and went on"
         office.settle()
         assert office.content() == expected, f"died at step {step}"
-    assert step > 8
 
 
 CASES = [
